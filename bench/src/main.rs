@@ -1,0 +1,2 @@
+//! limpid-bench
+fn main() {}

@@ -1,0 +1,2 @@
+//! limpid
+fn main() {}
