@@ -1,0 +1,219 @@
+//! What is said between the cores and the control thread, over bounded crossbeam channels.
+//!
+//! Neither side ever waits for the other: a core polls its box every so many turns and drops a notice rather than
+//! block, and the control thread counts a core that does not take a message as one that does not answer. Everything a
+//! core sends is already words and numbers; formatting for the operator happens on the control thread.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+use serde::Serialize;
+
+use crate::policy::Policy;
+use crate::requests::{Errno, Reply, Request};
+
+/// To one core.
+#[derive(Debug, Clone)]
+pub enum ToCore {
+    /// Decide new flows by this policy from now on.
+    Policy(Arc<Policy>),
+    /// Say how you are.
+    Report(Sender<CoreReport>),
+    /// List flows, at most so many.
+    Flows {
+        /// How many at most.
+        limit: usize,
+        /// Where to.
+        reply: Sender<Vec<FlowRecord>>,
+    },
+    /// What became of a proxy's request.
+    TproxyReply {
+        /// The number the core gave the request.
+        ticket: u64,
+        /// The outcome.
+        result: Result<Reply, Errno>,
+    },
+    /// Take no new sessions; finish those there are.
+    Drain,
+    /// End at once.
+    Stop,
+}
+
+/// From one core.
+#[derive(Debug, Clone)]
+pub enum FromCore {
+    /// A proxy asks for an entry.
+    Tproxy {
+        /// Which core.
+        core: usize,
+        /// Comes back with the reply.
+        ticket: u64,
+        /// What it asks.
+        request: Request,
+    },
+    /// A session has ended.
+    Summary(SessionSummary),
+    /// Something the operator should know; the core has limited their rate.
+    Notice(String),
+}
+
+/// The control thread's end of one core's box.
+#[derive(Debug, Clone)]
+pub struct CoreLink {
+    /// The core's number.
+    pub core: usize,
+    /// Its box.
+    pub to: Sender<ToCore>,
+}
+
+/// One counter of one core.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CounterValue {
+    /// Snake case, without prefix: `malformed_ip_checksum`.
+    pub name: &'static str,
+    /// A sentence for the operator.
+    pub help: &'static str,
+    /// Since the start.
+    pub value: u64,
+}
+
+/// How one core is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct CoreReport {
+    /// Its number.
+    pub core: usize,
+    /// The policy it decides new flows by.
+    pub generation: u64,
+    /// Entries in its flow table.
+    pub flows: u64,
+    /// Sessions that proxies serve.
+    pub sessions: u64,
+    /// Of those, handshakes not finished.
+    pub half_open: u64,
+    /// TSC cycles in turns that had something to do.
+    pub busy_cycles: u64,
+    /// TSC cycles in turns that had not.
+    pub idle_cycles: u64,
+    /// Every way a packet, flow or session has ended, and other counts.
+    pub counters: Vec<CounterValue>,
+    /// Ports, as seen from this core; the first core's are shown.
+    pub ports: Vec<PortReport>,
+}
+
+/// How one port is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PortReport {
+    /// Its name in the rules.
+    pub interface: String,
+    /// The device string.
+    pub device: String,
+    /// The driver's name.
+    pub driver: String,
+    /// Its Ethernet address.
+    pub mac: String,
+    /// Largest IP packet.
+    pub mtu: u16,
+    /// `up 10000 Mbit/s` or `down`.
+    pub link: String,
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Packets the device had no room for.
+    pub rx_missed: u64,
+    /// Packets the device found faulty.
+    pub rx_errors: u64,
+    /// Packets the device could not send.
+    pub tx_errors: u64,
+    /// The driver's own counters.
+    pub xstats: Vec<(String, u64)>,
+}
+
+/// One flow in a listing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FlowRecord {
+    /// Whose it is.
+    pub core: usize,
+    /// Its number on that core.
+    pub id: u64,
+    /// `tcp`, `udp`, ...
+    pub protocol: String,
+    /// Where its first packet came in.
+    pub interface: String,
+    /// Who began it.
+    pub source: SocketAddr,
+    /// Whom they addressed.
+    pub destination: SocketAddr,
+    /// What happens to its packets: `proxy`, `forward`, `local`, `drop`.
+    pub step: String,
+    /// The service that serves it.
+    pub service: Option<String>,
+    /// The state of the connection, or of its tracking.
+    pub state: String,
+    /// Zone of the client.
+    pub client_zone: Option<String>,
+    /// Zone of the original destination.
+    pub server_zone: Option<String>,
+    /// Payload relayed towards the server.
+    pub bytes_to_server: u64,
+    /// Payload relayed towards the client.
+    pub bytes_to_client: u64,
+    /// Since its first packet.
+    pub age_ms: u64,
+    /// Since its last packet.
+    pub idle_ms: u64,
+    /// The policy it was decided by.
+    pub generation: u64,
+    /// TCP towards the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<serde_json::Value>,
+    /// TCP towards the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<serde_json::Value>,
+}
+
+/// What is written down about a session when it has ended, in one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SessionSummary {
+    /// Whose it was.
+    pub core: usize,
+    /// Its number on that core.
+    pub id: u64,
+    /// The service.
+    pub service: String,
+    /// `tcp`, `udp`.
+    pub protocol: String,
+    /// Where it came in.
+    pub interface: String,
+    /// The client.
+    pub client: SocketAddr,
+    /// Whom the client addressed.
+    pub destination: SocketAddr,
+    /// Whom the gateway connected to; None if it never did.
+    pub server: Option<SocketAddr>,
+    /// The source the server saw.
+    pub server_local: Option<SocketAddr>,
+    /// Zone of the client.
+    pub client_zone: Option<String>,
+    /// Zone of the original destination.
+    pub server_zone: Option<String>,
+    /// The rule that took the flow, as `file:line` or `table/chain/index`.
+    pub rule: Option<String>,
+    /// Zorp's word for how it ended: `ACCEPTED`, `DENIED_BY_POLICY`, ...
+    pub verdict: String,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// Payload relayed towards the server.
+    pub bytes_to_server: u64,
+    /// Payload relayed towards the client.
+    pub bytes_to_client: u64,
+    /// How long it lasted.
+    pub duration_ms: u64,
+    /// The policy it was decided by.
+    pub generation: u64,
+}

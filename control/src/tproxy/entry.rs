@@ -1,0 +1,225 @@
+//! One entry, its flags, and how it is laid out in eight words.
+//!
+//! ```text
+//! 0  state       generation (32) | flags (32), the only word that cores may change
+//! 1  ports       local (16) | foreign (16) | remote (16) | protocol (8) | families and presence (8)
+//! 2  local       address, IPv4 in the low half of the first word
+//! 4  foreign
+//! 6  remote
+//! ```
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+use bitflags::bitflags;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub(crate) const WORDS: usize = 8;
+const LOCAL_V6: u64 = 1;
+const FOREIGN_V6: u64 = 2;
+const REMOTE_V6: u64 = 4;
+const REMOTE: u64 = 8;
+
+bitflags! {
+    /// What an entry is for. The values are those of the original `ITP_` constants.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    pub struct Flags: u32 {
+        /// Connections of the local address leave with the foreign one.
+        const CONNECT = 0x1;
+        /// Connections to the foreign address are delivered to the local one.
+        const LISTEN = 0x2;
+        /// Both of the above for one known remote address.
+        const ESTABLISHED = 0x4;
+        /// The first connection uses the entry up.
+        const ONCE = 0x1_0000;
+        /// The entry only marks, so that `-m tproxy` matches. Read-only.
+        const MARK = 0x2_0000;
+        /// At least one connection has used the entry. Read-only.
+        const APPLIED = 0x4_0000;
+        /// Datagrams are rewritten one by one, without a flow.
+        const UNIDIR = 0x8_0000;
+
+        /// Shares its foreign address with an earlier entry, so it may not listen. Internal.
+        const CONNECT_ONLY = 0x1000_0000;
+        /// The slot holds an entry. Internal.
+        const LIVE = 0x4000_0000;
+        /// An ONCE entry that a core has taken. Internal.
+        const CLAIMED = 0x8000_0000;
+    }
+}
+
+impl Flags {
+    /// What FLAGS may set.
+    pub const USER: Flags =
+        Flags::CONNECT.union(Flags::LISTEN).union(Flags::ESTABLISHED).union(Flags::ONCE).union(Flags::UNIDIR);
+    /// What a program gets to see.
+    pub const VISIBLE: Flags = Flags::USER.union(Flags::MARK).union(Flags::APPLIED);
+
+    fn names(self) -> impl Iterator<Item = &'static str> {
+        (self & Flags::VISIBLE).iter_names().map(|(name, _)| name)
+    }
+}
+
+impl fmt::Display for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for name in self.names() {
+            write!(f, "{separator}{name}")?;
+            separator = ",";
+        }
+        if separator.is_empty() { f.write_str("none") } else { Ok(()) }
+    }
+}
+
+impl FromStr for Flags {
+    type Err = String;
+
+    /// Names with commas or bars between them, with or without `ITP_`, or a number as in C.
+    fn from_str(text: &str) -> Result<Flags, String> {
+        let text = text.trim();
+        if let Some(number) = number(text) {
+            return Ok(Flags::from_bits_retain(number));
+        }
+        if text.is_empty() || text.eq_ignore_ascii_case("none") {
+            return Ok(Flags::empty());
+        }
+        text.split([',', '|']).map(one_flag).try_fold(Flags::empty(), |all, flag| Ok(all | flag?))
+    }
+}
+
+fn number(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+fn one_flag(word: &str) -> Result<Flags, String> {
+    let name = word.trim().to_ascii_uppercase();
+    let name = name.strip_prefix("ITP_").unwrap_or(&name);
+    match Flags::from_name(name) {
+        Some(flag) if Flags::VISIBLE.contains(flag) => Ok(flag),
+        _ => Err(format!("{word:?} is no flag; there are {}", Flags::VISIBLE)),
+    }
+}
+
+impl Serialize for Flags {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.names())
+    }
+}
+
+impl<'de> Deserialize<'de> for Flags {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Flags, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "flags are a list of names, a string such as \"LISTEN,ONCE\", or a number")]
+        enum Form {
+            Number(u32),
+            Text(String),
+            List(Vec<String>),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Number(bits) => Ok(Flags::from_bits_retain(bits)),
+            Form::Text(text) => text.parse().map_err(serde::de::Error::custom),
+            Form::List(words) => words.join(",").parse().map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// An entry as it was when it was looked up. Holding one does not keep it: [`super::Table::claim`] tells whether it
+/// still stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The protocol number: TCP or UDP.
+    pub protocol: u8,
+    /// Where the program that asked listens, or connects from.
+    pub local: SocketAddr,
+    /// What stands for it on the wire; equal to `local` when the entry only marks.
+    pub foreign: SocketAddr,
+    /// The only peer the entry is meant for, if CONNECT has named one.
+    pub remote: Option<SocketAddr>,
+    /// What the entry is for.
+    pub flags: Flags,
+    pub(crate) handle: Handle,
+    /// Whose packet led to the entry; recorded when it claims it.
+    pub(crate) asker: Option<SocketAddr>,
+}
+
+/// Which slot, and the how-manieth entry in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Handle {
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+impl Entry {
+    /// True for an entry that only marks, for `-m tproxy`.
+    pub fn mark_only(&self) -> bool {
+        self.flags.contains(Flags::MARK)
+    }
+
+    /// True if connections to the foreign address are for the local one, or marked.
+    pub fn listens(&self) -> bool {
+        self.mark_only() || self.flags.contains(Flags::LISTEN) || self.established()
+    }
+
+    /// True if connections from the local address leave with the foreign one, or are marked.
+    pub fn connects(&self) -> bool {
+        self.mark_only() || self.flags.contains(Flags::CONNECT) || self.established()
+    }
+
+    // FLAGS leaves the bit set although it has refused it for want of a remote; such an entry must match nothing.
+    fn established(&self) -> bool {
+        self.flags.contains(Flags::ESTABLISHED) && self.remote.is_some()
+    }
+
+    pub(crate) fn to_words(self) -> [u64; WORDS - 1] {
+        let (local, local_v6) = pack(self.local.ip());
+        let (foreign, foreign_v6) = pack(self.foreign.ip());
+        let (remote, remote_v6) = self.remote.map_or(([0; 2], false), |remote| pack(remote.ip()));
+        let shape = u64::from(local_v6) * LOCAL_V6
+            | u64::from(foreign_v6) * FOREIGN_V6
+            | u64::from(remote_v6) * REMOTE_V6
+            | u64::from(self.remote.is_some()) * REMOTE;
+        let ports = u64::from(self.local.port()) << 48
+            | u64::from(self.foreign.port()) << 32
+            | u64::from(self.remote.map_or(0, |remote| remote.port())) << 16
+            | u64::from(self.protocol) << 8
+            | shape;
+        [ports, local[0], local[1], foreign[0], foreign[1], remote[0], remote[1]]
+    }
+
+    pub(crate) fn from_words(words: &[u64; WORDS - 1], flags: Flags, handle: Handle) -> Entry {
+        let ports = words[0];
+        let remote = SocketAddr::new(unpack([words[5], words[6]], ports & REMOTE_V6 != 0), (ports >> 16) as u16);
+        Entry {
+            protocol: (ports >> 8) as u8,
+            local: SocketAddr::new(unpack([words[1], words[2]], ports & LOCAL_V6 != 0), (ports >> 48) as u16),
+            foreign: SocketAddr::new(unpack([words[3], words[4]], ports & FOREIGN_V6 != 0), (ports >> 32) as u16),
+            remote: (ports & REMOTE != 0).then_some(remote),
+            flags,
+            handle,
+            asker: None,
+        }
+    }
+}
+
+/// An address in two words; true for IPv6.
+pub(crate) fn pack(address: IpAddr) -> ([u64; 2], bool) {
+    match address {
+        IpAddr::V4(v4) => ([u64::from(u32::from(v4)), 0], false),
+        IpAddr::V6(v6) => {
+            let bits = u128::from(v6);
+            ([bits as u64, (bits >> 64) as u64], true)
+        }
+    }
+}
+
+pub(crate) fn unpack(words: [u64; 2], v6: bool) -> IpAddr {
+    if v6 {
+        Ipv6Addr::from(u128::from(words[1]) << 64 | u128::from(words[0])).into()
+    } else {
+        Ipv4Addr::from(words[0] as u32).into()
+    }
+}
