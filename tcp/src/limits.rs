@@ -1,0 +1,68 @@
+//! All bounds of a connection, each with its reason.
+
+use std::time::Duration;
+
+/// RFC 7323, 2.3: a shift of 14 makes windows of 2^30 - 1, the most that modulo-2^32 comparison can tell apart.
+pub(crate) const WINDOW_SCALE_MAX: u8 = 14;
+
+/// RFC 9293, 3.7.1: assumed when the peer announced nothing.
+pub(crate) const MSS_DEFAULT: u16 = 536;
+
+/// Smallest segment size we let a peer or an ICMP message talk us into. Smaller ones only serve to make us send many
+/// packets for few bytes (CVE-2019-11479); the smallest MTU on links in use is 256. FreeBSD has the same figure.
+pub(crate) const MSS_MIN: u16 = 216;
+
+/// Out-of-order pieces held per connection: a megabyte window of full segments has 720 of them; more pieces than this
+/// come only from a peer that sends crumbs (CVE-2018-5390), and each pins a whole packet buffer.
+pub(crate) const REASSEMBLY_PIECES_MAX: usize = 2_048;
+
+/// Separate runs of out-of-order data: each is a hole that the peer has to fill. Even at 10 % loss a window of 2,048
+/// segments has some 200.
+pub(crate) const REASSEMBLY_RUNS_MAX: usize = 512;
+
+/// Unread pieces held per connection, beside the limit in bytes: crumbs pin packet buffers (see above). Full segments
+/// reach it at 6 MB.
+pub(crate) const READY_PIECES_MAX: usize = 4_096;
+
+/// Entries in the map of sent segments: SACK blocks cut them at arbitrary bytes (CVE-2019-11478), and every cut costs an
+/// entry. 16 MB in flight make 11,000 full segments.
+pub(crate) const SENT_ENTRIES_MAX: usize = 16_384;
+
+/// Challenge ACKs per window of time. RFC 5961, 7: "an example could be 10 [ACKs] in a 5 second window"; per connection,
+/// so that no other connection can measure or exhaust it (CVE-2016-5696).
+pub(crate) const CHALLENGE_ACKS_MAX: u8 = 10;
+/// See [`CHALLENGE_ACKS_MAX`].
+pub(crate) const CHALLENGE_WINDOW: Duration = Duration::from_secs(5);
+
+/// RFC 6928: "min (10*MSS, max (2*MSS, 14600))".
+pub(crate) const INITIAL_WINDOW_SEGMENTS: u64 = 10;
+/// See [`INITIAL_WINDOW_SEGMENTS`].
+pub(crate) const INITIAL_WINDOW_BYTES: u64 = 14_600;
+
+/// RFC 6298, 2.1: before a measurement, "the sender SHOULD set RTO <- 1 second".
+pub(crate) const RTO_INITIAL: Duration = Duration::from_secs(1);
+/// RFC 6298, 5.7: after a lost SYN, "the RTO MUST be re-initialized to 3 seconds when data transmission begins".
+pub(crate) const RTO_AFTER_LOST_SYN: Duration = Duration::from_secs(3);
+/// Less than the "SHOULD" of one second in RFC 6298, 2.4: with RACK doing the work a timeout is rare, and every stack in
+/// use has 200 ms, which outlasts their delayed ACKs. It is a floor for the variance term, so always above SRTT.
+pub(crate) const RTO_VARIANCE_MIN: Duration = Duration::from_millis(200);
+/// RFC 6298, 2.5: a maximum "MAY be placed on RTO provided it is at least 60 seconds". As Linux.
+pub(crate) const RTO_MAX: Duration = Duration::from_secs(120);
+
+/// RFC 6298, 2: the granularity G of our clock, a timestamp tick.
+pub(crate) const CLOCK_GRANULARITY: Duration = Duration::from_millis(1);
+
+/// Samples that the smallest RTT is remembered for: RFC 8985, 6.2 step 1 suggests a windowed minimum; routes change.
+pub(crate) const MIN_RTT_WINDOW: Duration = Duration::from_secs(300);
+
+/// RFC 8985, 7.2: "PTO = 2 * SRTT ... plus WCDelAckT (suggested value: 200 ms) when FlightSize is one segment".
+pub(crate) const WORST_DELAYED_ACK: Duration = Duration::from_millis(200);
+
+/// Duplicate ACKs that mean a loss to a connection without SACK (RFC 5681, 3.2).
+pub(crate) const DUPACK_THRESHOLD: u32 = 3;
+
+/// Acknowledgments sent at once at the start, while the peer is in slow start and counts them; as Linux.
+pub(crate) const QUICK_ACKS: u8 = 16;
+
+/// RFC 7323, 5.5: a timestamp may be compared for 24 days, half of what a millisecond clock takes to wrap.
+pub(crate) const TIMESTAMP_LIFETIME: Duration = Duration::from_secs(24 * 86_400);
