@@ -1,0 +1,87 @@
+//! Every bound of this crate, with its reason.
+//!
+//! What an operator writes is trusted to be meant, not to be small: a generated file or a macro that multiplies must end in
+//! a fault that names the bound, never in a machine without memory. First the bounds of the configuration, then those of the
+//! control thread.
+
+// --- configuration -------------------------------------------------------------------------------------------------
+
+/// Bytes of one configuration or rules file. 65,536 rules of 200 bytes are 13 MB; nobody writes more by hand.
+pub const FILE_BYTES_MAX: usize = 32 << 20;
+
+/// YAML nodes in one file: 65,536 zone networks and as many macro words, and room.
+pub const YAML_NODES_MAX: usize = 1 << 20;
+
+/// Nesting of YAML collections. The deepest key of ours is at five.
+pub const YAML_DEPTH_MAX: usize = 32;
+
+/// Interfaces: an [`InterfaceId`](crate::InterfaceId) is a `u16`, and one 802.1Q trunk has 4,094 VLANs.
+pub const INTERFACES_MAX: usize = 4096;
+
+/// Characters of an interface name: Linux' `IFNAMSIZ` less its zero, which iptables holds rules to.
+pub const INTERFACE_NAME_MAX: usize = 15;
+
+/// Addresses of one interface.
+pub const INTERFACE_ADDRESSES_MAX: usize = 256;
+
+/// Routes, connected ones not counted: a default and an enterprise's inner nets, not the Internet's full table.
+pub const ROUTES_MAX: usize = 65_536;
+
+/// Zones. Permissions are searched per zone, so this bounds memory, not time.
+pub const ZONES_MAX: usize = 65_536;
+
+/// Networks of all zones together.
+pub const ZONE_NETWORKS_MAX: usize = 262_144;
+
+/// Services and listeners, each: one listener per port is all that a rule can name.
+pub const SERVICES_MAX: usize = 65_536;
+
+/// Characters of a zone's, service's or macro's name: it stands in log lines and metric labels.
+pub const NAME_MAX: usize = 64;
+
+/// Targets of one directed router: tried in order, so a long list is a long wait.
+pub const ROUTER_TARGETS_MAX: usize = 64;
+
+/// Faults kept of one file; a thousandth fault of a wrong file helps nobody.
+pub const FAULTS_MAX: usize = 200;
+
+// --- rules (iptables' own bounds where it has one) -------------------------------------------------------------------
+
+/// Characters of one rule line (iptables-restore).
+pub const RULE_LINE_MAX: usize = 10_239;
+
+/// Characters of one argument (iptables-restore).
+pub const RULE_ARGUMENT_MAX: usize = 1_023;
+
+/// Arguments of one rule (iptables-restore).
+pub const RULE_ARGUMENTS_MAX: usize = 255;
+
+/// Characters of a chain name (iptables).
+pub const CHAIN_NAME_MAX: usize = 28;
+
+/// Characters of a comment (xt_comment: 256 with the zero).
+pub const COMMENT_MAX: usize = 255;
+
+/// Port slots of one multiport match; a range takes two (xt_multiport).
+pub const MULTIPORT_SLOTS_MAX: usize = 15;
+
+/// Rules after expansion of macros and comma lists, all tables together: products explode.
+pub const RULES_MAX: usize = 65_536;
+
+/// Words one macro expands to, macros in it included.
+pub const MACRO_WORDS_MAX: usize = 65_536;
+
+/// Macros inside macros: deeper is a mistake, and cycles are found first.
+pub const MACRO_DEPTH_MAX: usize = 16;
+
+/// Chains that may be waiting for a return while a flow is decided; the walk keeps them in an array on the stack.
+/// Linux' own bound grows with the rule set; 32 user chains inside each other is beyond any rule set we know.
+pub const CHAIN_DEPTH_MAX: usize = 32;
+
+/// Rule visits that deciding one flow may take: a chain called from many places is walked each time, and a hundred calls of
+/// chains that call a hundred others would hold a core. Found when the rules are loaded, never on a core.
+pub const RULE_VISITS_MAX: u64 = 1 << 20;
+
+/// Steps an explanation shows; the rules that did not match beyond that are counted.
+pub const EXPLANATION_STEPS_MAX: usize = 2_048;
+

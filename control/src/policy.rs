@@ -1,0 +1,164 @@
+//! The policy: everything the operator wants, in the form in which cores look things up. Immutable.
+//!
+//! ```text
+//! first packet → entry? ─ yes ─────────────┐
+//!                  └ no → tproxy PREROUTING ┴ taken → filter INPUT (-m tproxy) → listener → zones → filter OUTPUT → Proxy
+//!                                           └ untouched → for us?  filter INPUT   → Local
+//!                                                         else     filter FORWARD → Forward
+//! ```
+//!
+//! [`Policy::decide`] walks that way for the first packet of a flow and for no other: what belongs to a flow keeps the decision
+//! the flow began with. It fails closed: a redirected flow without listener, zone or permission ends, it never goes on
+//! unproxied. [`Policy::explain`] is the same walk with a listener that writes down each step.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
+
+pub use chains::{ChainId, RuleInfo};
+pub use explain::{Explanation, NatExplained, RuleExplained, ZonesExplained};
+pub use listeners::{Listener, ListenerId};
+pub use network::{Interface, InterfaceId, Route};
+pub use services::{Accept, Proxy, Router, Service, ServiceId, Source};
+pub use trace::{Criterion, NoTrace, Step, Trace};
+pub use tuple::{EntryMatch, ICMP, ICMPV6, NewFlow, TCP, UDP, protocol_name, protocol_number};
+pub use verdict::{Decision, DropReason, RejectKind, RuleRef, Verdict};
+pub use zones::{Permitted, Zone, ZoneId};
+
+use crate::prefix::PrefixMap;
+use chains::Chains;
+use listeners::Listeners;
+
+mod chains;
+mod compile;
+mod decide;
+mod explain;
+mod listeners;
+mod network;
+mod services;
+mod trace;
+mod tuple;
+mod verdict;
+mod zones;
+
+/// What cores decide by. Made by [`Policy::compile`].
+#[derive(Clone, Debug)]
+pub struct Policy {
+    generation: u64,
+    file: Arc<str>,
+    interfaces: Vec<Interface>,
+    routes: Vec<Route>,
+    routes_by_network: PrefixMap<u32>,
+    own: HashSet<IpAddr, FixedState>,
+    broadcasts: HashSet<Ipv4Addr, FixedState>,
+    zones: Vec<Zone>,
+    zones_by_network: PrefixMap<ZoneId>,
+    services: Vec<Service>,
+    listeners: Vec<Listener>,
+    listeners_by_address: Listeners,
+    chains: Chains,
+}
+
+impl Policy {
+    /// Which of the policies since the start this is.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The file it was read from.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// All interfaces, by [`InterfaceId`].
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    /// One interface.
+    pub fn interface(&self, id: InterfaceId) -> &Interface {
+        &self.interfaces[id.index()]
+    }
+
+    /// The interface that the operator calls so.
+    pub fn interface_named(&self, name: &str) -> Option<InterfaceId> {
+        self.interfaces.iter().position(|interface| interface.name == name).map(|at| InterfaceId(at as u16))
+    }
+
+    /// All routes; those of the interfaces' own networks come first.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The route to an address: the longest network that covers it.
+    pub fn route(&self, to: IpAddr) -> Option<&Route> {
+        self.routes_by_network.lookup(to).map(|(_, index)| &self.routes[*index as usize])
+    }
+
+    /// All services, by [`ServiceId`].
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// One service.
+    pub fn service(&self, id: ServiceId) -> &Service {
+        &self.services[id.0 as usize]
+    }
+
+    /// All listeners, by [`ListenerId`].
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// One listener.
+    pub fn listener(&self, id: ListenerId) -> &Listener {
+        &self.listeners[id.0 as usize]
+    }
+
+    /// The listener a flow taken to `local` is given to.
+    pub fn listener_at(&self, local: SocketAddr) -> Option<ListenerId> {
+        self.listeners_by_address.lookup(local)
+    }
+
+    /// All zones, by [`ZoneId`].
+    pub fn zones(&self) -> &[Zone] {
+        &self.zones
+    }
+
+    /// One zone.
+    pub fn zone(&self, id: ZoneId) -> &Zone {
+        &self.zones[id.0 as usize]
+    }
+
+    /// The zone an address is in.
+    pub fn zone_of(&self, address: IpAddr) -> Option<ZoneId> {
+        self.zones_by_network.lookup(address).map(|(_, zone)| *zone)
+    }
+
+    /// What is known about a rule.
+    pub fn rule(&self, rule: RuleRef) -> &RuleInfo {
+        self.chains.info(rule)
+    }
+
+    /// All rules, by [`RuleRef::id`].
+    pub fn rules(&self) -> &[RuleInfo] {
+        self.chains.infos()
+    }
+
+    /// Whether an address is one of the gateway's.
+    pub fn is_own(&self, address: IpAddr) -> bool {
+        self.own.contains(&address)
+    }
+
+    /// Whether a packet to this address is for the gateway: its own addresses, and what is never routed on (broadcast,
+    /// multicast).
+    pub fn is_for_gateway(&self, address: IpAddr) -> bool {
+        let to_many = match address {
+            IpAddr::V4(v4) => v4.is_broadcast() || v4.is_multicast() || self.broadcasts.contains(&v4),
+            IpAddr::V6(v6) => v6.is_multicast(),
+        };
+        to_many || self.is_own(address)
+    }
+}

@@ -1,0 +1,188 @@
+//! The decision about a new flow, in the order of its way. The only code that decides.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::chains::{End, Seen};
+use super::services::{Router, Source};
+use super::trace::{Step, Trace};
+use super::tuple::{EntryMatch, NewFlow, TCP};
+use super::verdict::{Decision, DropReason, RuleRef, Verdict};
+use super::{InterfaceId, ListenerId, Policy, ServiceId};
+use crate::rules::{Hook, TableKind};
+
+/// What the tproxy features make of a flow.
+enum Taken {
+    /// Nothing.
+    Untouched,
+    /// An entry marks it and leaves its addresses alone.
+    Marked,
+    /// It is redirected to a local address.
+    To { local: SocketAddr, rule: Option<RuleRef> },
+}
+
+impl Policy {
+    /// Decides about a flow by its first packet. `entry` is the tproxy entry that matches its destination, if one does and
+    /// could be claimed.
+    pub fn decide<T: Trace>(&self, flow: &NewFlow, entry: Option<&EntryMatch>, trace: &mut T) -> Decision {
+        match self.take(flow, entry, trace) {
+            Err(ended) => ended,
+            Ok(Taken::To { local, rule }) => self.redirected(flow, local, rule, trace),
+            Ok(Taken::Marked) => self.untouched(flow, true, trace),
+            Ok(Taken::Untouched) => self.untouched(flow, false, trace),
+        }
+    }
+
+    /// PREROUTING: socket entries are consulted before the rules of table tproxy.
+    fn take<T: Trace>(&self, flow: &NewFlow, entry: Option<&EntryMatch>, trace: &mut T) -> Result<Taken, Decision> {
+        if let Some(entry) = entry {
+            trace.step(Step::Entry(entry));
+            if entry.mark_only {
+                return Ok(Taken::Marked);
+            }
+            trace.step(Step::Redirected(entry.local));
+            return Ok(Taken::To { local: entry.local, rule: None });
+        }
+        match self.chains.walk(TableKind::Tproxy, Hook::Prerouting, &arrived(flow, flow.destination, false), trace) {
+            End::Accept(_) => Ok(Taken::Untouched),
+            End::Drop(Some(rule)) => Err(dropped(DropReason::TproxyRule, Some(rule), false)),
+            End::Drop(None) => Err(dropped(DropReason::TproxyPolicy, None, false)),
+            End::Reject(kind, rule) => Err(Decision { rule: Some(rule), ..ended(Verdict::Reject(kind), false) }),
+            End::Redirect { address, port, rule } => {
+                let address = address.or_else(|| self.interface(flow.interface).first_address(flow.destination.ip()));
+                let Some(address) = address else {
+                    trace.step(Step::NoLocalAddress(flow.interface));
+                    return Err(dropped(DropReason::NoLocalAddress, Some(rule), true));
+                };
+                let port = if port == 0 { flow.destination.port() } else { port };
+                let local = SocketAddr::new(address, port);
+                trace.step(Step::Redirected(local));
+                Ok(Taken::To { local, rule: Some(rule) })
+            }
+        }
+    }
+
+    /// A flow that keeps its destination: for the gateway or for someone else, table filter decides.
+    fn untouched<T: Trace>(&self, flow: &NewFlow, tproxy: bool, trace: &mut T) -> Decision {
+        let to = flow.destination.ip();
+        let mut seen = arrived(flow, flow.destination, tproxy);
+        let (hook, verdict) = if self.is_for_gateway(to) {
+            trace.step(Step::ToGateway(flow.destination));
+            (Hook::Input, Verdict::Local)
+        } else {
+            seen.output = self.route(to).map(|route| route.interface);
+            trace.step(Step::ToOthers(to, seen.output));
+            (Hook::Forward, Verdict::Forward)
+        };
+        match self.filter(hook, &seen, trace) {
+            Ok(rule) => Decision { rule, ..ended(verdict, tproxy) },
+            Err(ended) => ended,
+        }
+    }
+
+    /// A redirected flow: the firewall around it, then who takes it, then who permits it.
+    fn redirected<T: Trace>(&self, flow: &NewFlow, local: SocketAddr, rule: Option<RuleRef>, trace: &mut T) -> Decision {
+        trace.step(Step::ToGateway(local));
+        if let Err(ended) = self.filter(Hook::Input, &arrived(flow, local, true), trace) {
+            return ended;
+        }
+        let listener = self.listener_at(local);
+        trace.step(Step::Listener(local, listener));
+        let Some(listener) = listener else { return dropped(DropReason::NoListener, rule, true) };
+        self.permitted(flow, listener, local, trace).map_or_else(|ended| ended.with_rule(rule), |d| d.with_rule(rule))
+    }
+
+    /// Zones and the connection to the server. Permission is checked before any address is rewritten: it is the zone of the
+    /// server the client meant that counts, or of the server that the router names in its place.
+    fn permitted<T: Trace>(
+        &self, flow: &NewFlow, listener: ListenerId, local: SocketAddr, trace: &mut T,
+    ) -> Result<Decision, Decision> {
+        let service = self.listener(listener).service;
+        if flow.protocol != TCP {
+            trace.step(Step::NoProxyForProtocol(service, flow.protocol));
+            return Err(dropped(DropReason::NoProxyForProtocol, None, true));
+        }
+        let server = self.server(flow, service);
+        if self.is_own(server.ip()) {
+            trace.step(Step::ConnectedDirectly(server));
+            return Err(dropped(DropReason::ConnectedDirectly, None, true));
+        }
+        let client_zone = self.zone_of(flow.source.ip());
+        let server_zone = self.zone_of(server.ip());
+        let refused = |reason| Decision { client_zone, server_zone, ..dropped(reason, None, true) };
+
+        let allowed = client_zone.is_some_and(|zone| self.zone(zone).outbound.allows(service));
+        trace.step(Step::ClientZone(flow.source.ip(), client_zone, service, allowed));
+        if !allowed {
+            return Err(refused(client_zone.map_or(DropReason::NoZone, |_| DropReason::OutboundDenied)));
+        }
+        let allowed = server_zone.is_some_and(|zone| self.zone(zone).inbound.allows(service));
+        trace.step(Step::ServerZone(server.ip(), server_zone, service, allowed));
+        if !allowed {
+            return Err(refused(server_zone.map_or(DropReason::NoZone, |_| DropReason::InboundDenied)));
+        }
+        self.leaving(flow, service, server, trace).map_err(|ended| Decision { client_zone, server_zone, ..ended })?;
+        Ok(Decision { client_zone, server_zone, ..ended(Verdict::Proxy { service, listener, local }, true) })
+    }
+
+    /// The server that the service's router chooses first.
+    fn server(&self, flow: &NewFlow, service: ServiceId) -> SocketAddr {
+        match &self.service(service).router {
+            Router::Directed(targets) if !targets.is_empty() => match targets[0].port() {
+                0 => SocketAddr::new(targets[0].ip(), flow.destination.port()),
+                _ => targets[0],
+            },
+            _ => flow.destination,
+        }
+    }
+
+    /// OUTPUT: the connection to the server is the gateway's own, from the foreign address.
+    fn leaving<T: Trace>(
+        &self, flow: &NewFlow, service: ServiceId, server: SocketAddr, trace: &mut T,
+    ) -> Result<Option<RuleRef>, Decision> {
+        let output = self.route(server.ip()).map(|route| route.interface);
+        let source = match self.service(service).source {
+            Source::Client => flow.source,
+            Source::Address(address) => address,
+            Source::Gateway => SocketAddr::new(self.source_towards(server.ip(), output), 0),
+        };
+        trace.step(Step::FromGateway(server, output));
+        let seen = Seen { input: None, output, protocol: flow.protocol, source, destination: server, tproxy: true };
+        self.filter(Hook::Output, &seen, trace)
+    }
+
+    /// The gateway's first address on the way to a server; unspecified where there is no way.
+    fn source_towards(&self, server: IpAddr, output: Option<InterfaceId>) -> IpAddr {
+        let address = output.and_then(|output| self.interface(output).first_address(server));
+        address.unwrap_or(if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() })
+    }
+
+    /// Table filter at one hook: the rule that accepts, or how the flow ends.
+    fn filter<T: Trace>(&self, hook: Hook, seen: &Seen, trace: &mut T) -> Result<Option<RuleRef>, Decision> {
+        match self.chains.walk(TableKind::Filter, hook, seen, trace) {
+            End::Accept(rule) => Ok(rule),
+            End::Drop(Some(rule)) => Err(dropped(DropReason::FilterRule, Some(rule), seen.tproxy)),
+            End::Drop(None) => Err(dropped(DropReason::FilterPolicy, None, seen.tproxy)),
+            End::Reject(kind, rule) => Err(Decision { rule: Some(rule), ..ended(Verdict::Reject(kind), seen.tproxy) }),
+            // Reading refuses TPROXY outside table tproxy; were it to slip through, the flow must not pass unproxied.
+            End::Redirect { rule, .. } => Err(dropped(DropReason::NoListener, Some(rule), seen.tproxy)),
+        }
+    }
+}
+
+impl Decision {
+    fn with_rule(self, rule: Option<RuleRef>) -> Decision {
+        Decision { rule: self.rule.or(rule), ..self }
+    }
+}
+
+fn arrived(flow: &NewFlow, destination: SocketAddr, tproxy: bool) -> Seen {
+    Seen { input: Some(flow.interface), output: None, protocol: flow.protocol, source: flow.source, destination, tproxy }
+}
+
+fn ended(verdict: Verdict, tproxy: bool) -> Decision {
+    Decision { verdict, tproxy, client_zone: None, server_zone: None, rule: None }
+}
+
+fn dropped(reason: DropReason, rule: Option<RuleRef>, tproxy: bool) -> Decision {
+    Decision { rule, ..ended(Verdict::Drop(reason), tproxy) }
+}

@@ -1,0 +1,118 @@
+//! What deciding a flow tells on its way, to whoever wants to know.
+//!
+//! There is one decision code, and it is generic over its listener: cores pass [`NoTrace`], for which every call compiles to
+//! nothing; `explain` passes a listener that turns each step into a sentence. So what is explained is what is done.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::chains::ChainId;
+use super::listeners::ListenerId;
+use super::network::InterfaceId;
+use super::services::ServiceId;
+use super::tuple::EntryMatch;
+use super::verdict::RuleRef;
+use super::zones::ZoneId;
+
+/// Listens to a decision being made.
+pub trait Trace {
+    /// One step was taken.
+    fn step(&mut self, step: Step<'_>);
+}
+
+/// Listens to nothing and costs nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoTrace;
+
+impl Trace for NoTrace {
+    #[inline(always)]
+    fn step(&mut self, _: Step<'_>) {}
+}
+
+/// One step of a decision.
+#[derive(Clone, Copy, Debug)]
+pub enum Step<'a> {
+    /// A tproxy entry matches the destination.
+    Entry(&'a EntryMatch),
+    /// A rule was looked at; the first criterion that did not fit, or none when the rule matches.
+    Rule(RuleRef, Option<Criterion>),
+    /// A user chain is at its end, or a RETURN matched; the walk goes on in the chain that called.
+    Returned {
+        /// The chain that was left.
+        from: ChainId,
+        /// The chain that goes on.
+        to: ChainId,
+    },
+    /// No rule of the built-in chain decided, its policy does.
+    ChainPolicy(ChainId),
+    /// A TPROXY rule matched a flow that is neither TCP nor UDP: it stays as it is.
+    NotRedirectable,
+    /// The flow is redirected to this local address.
+    Redirected(SocketAddr),
+    /// The flow should be redirected to the interface's address, and there is none of its family.
+    NoLocalAddress(InterfaceId),
+    /// The flow is for the gateway: table filter's INPUT is asked.
+    ToGateway(SocketAddr),
+    /// The flow is for someone else: table filter's FORWARD is asked, with the interface that leads there.
+    ToOthers(IpAddr, Option<InterfaceId>),
+    /// Which listener stands at the local address.
+    Listener(SocketAddr, Option<ListenerId>),
+    /// Whether the service's proxy can take this protocol.
+    NoProxyForProtocol(ServiceId, u8),
+    /// The server would be the gateway itself.
+    ConnectedDirectly(SocketAddr),
+    /// The client's zone, and whether it permits the service.
+    ClientZone(IpAddr, Option<ZoneId>, ServiceId, bool),
+    /// The server's zone, and whether it permits the service.
+    ServerZone(IpAddr, Option<ZoneId>, ServiceId, bool),
+    /// The gateway's own connection to the server: table filter's OUTPUT is asked.
+    FromGateway(SocketAddr, Option<InterfaceId>),
+}
+
+/// A part of a rule that a flow may not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Criterion {
+    /// IPv4 rule and IPv6 flow, or the other way round.
+    Family,
+    /// `-p`.
+    Protocol,
+    /// `-i`.
+    Input,
+    /// `-o`.
+    Output,
+    /// `-s`.
+    Source,
+    /// `-d`.
+    Destination,
+    /// `--sport`, `--sports`.
+    SourcePort,
+    /// `--dport`, `--dports`.
+    DestinationPort,
+    /// `--ports`.
+    EitherPort,
+    /// `--syn`.
+    Syn,
+    /// `--state`, `--ctstate`.
+    State,
+    /// `-m tproxy`.
+    Tproxy,
+}
+
+impl Criterion {
+    /// The option that did not fit, as the operator wrote it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Criterion::Family => "address family",
+            Criterion::Protocol => "-p",
+            Criterion::Input => "-i",
+            Criterion::Output => "-o",
+            Criterion::Source => "-s",
+            Criterion::Destination => "-d",
+            Criterion::SourcePort => "--sport",
+            Criterion::DestinationPort => "--dport",
+            Criterion::EitherPort => "--ports",
+            Criterion::Syn => "--syn",
+            Criterion::State => "--state",
+            Criterion::Tproxy => "-m tproxy",
+        }
+    }
+}
