@@ -3,11 +3,15 @@
 use crate::address::Family;
 use crate::gateway::{Device, Gateway, binary};
 use crate::limits;
+use crate::process::Process;
 use crate::servers::port;
 use crate::wait;
 use crate::world::{Middle, World};
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
 
 #[test]
 fn sigterm_drains_and_exits_0() {
@@ -185,4 +189,20 @@ fn generation(world: &World) -> u64 {
     let mut found = Vec::new();
     all(&world.limpid(&["status"]), &mut found);
     *found.iter().min().expect("status has generations")
+}
+
+/// The configurations that readers copy.
+#[test]
+fn the_examples_in_the_documentation_are_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the workspace");
+    let readme = fs::read_to_string(root.join("README.md")).expect("README.md");
+    let (_, example) = readme.split_once("```yaml\n").expect("README.md has a configuration");
+    let (example, _) = example.split_once("```").expect("it ends");
+    let directory = TempDir::with_prefix("limpid-examples-").expect("a directory");
+    let first = directory.path().join("readme.yaml");
+    fs::write(&first, example).expect("a file");
+    for path in [first, root.join("tests/demo/limpid.yaml")] {
+        let ended = Process::start(directory.path(), Command::new(binary()).args(["check", "-c"]).arg(&path));
+        ended.finish(limits::PROGRAM).successful();
+    }
 }
