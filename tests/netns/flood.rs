@@ -55,24 +55,16 @@ fn fetch(world: &World, family: Family) {
     assert_eq!(curl.stdout, page("ns2"));
 }
 
-/// All counters whose name begins with `malformed`.
+/// What was counted of packets that are none.
 #[track_caller]
 fn malformed(world: &World) -> u64 {
-    fn sum(report: &serde_json::Value) -> u64 {
-        match report {
-            serde_json::Value::Array(values) => values.iter().map(sum).sum(),
-            serde_json::Value::Object(fields) => {
-                let named = |name: &str| name.starts_with("malformed");
-                let listed = fields.get("name").and_then(|name| name.as_str()).is_some_and(named);
-                let value = fields.get("value").filter(|_| listed).and_then(serde_json::Value::as_u64).unwrap_or(0);
-                let keyed = fields.iter().filter(|(name, _)| named(name)).filter_map(|(_, value)| value.as_u64());
-                value + keyed.sum::<u64>() + fields.values().map(sum).sum::<u64>()
-            }
-            _ => 0,
-        }
-    }
-    sum(&world.limpid(&["status"]))
+    let status = world.limpid(&["status"]);
+    MALFORMED.iter().map(|name| crate::gateway::counter(&status, name)).sum()
 }
+
+/// A few of the names that this flood makes move, from each layer.
+const MALFORMED: [&str; 5] =
+    ["arp_unsupported", "ipv4_checksum", "ipv4_frame_short", "ipv6_frame_short", "tcp_checksum"];
 
 /// The gateway's Ethernet address, as the client has resolved it.
 #[track_caller]

@@ -22,7 +22,7 @@ fn sigterm_drains_and_exits_0() {
     world.gateway().signal("TERM");
     // Draining: nothing new is taken, what there is goes on.
     wait::until("new connections are no longer taken", limits::STOP, || {
-        let result = world.client.client(&["connect", &server, &port.to_string(), "--timeout", "1"]);
+        let result = world.client.client(&["connect", &server, &port.to_string(), "--timeout", "0.5"]);
         (result["result"] != "connected").then_some(())
     });
     assert!(world.gateway().is_running(), "it ended with a connection open");
@@ -143,6 +143,7 @@ fn the_control_socket_speaks_http(world: &World) {
 }
 
 fn explain_says_why(world: &World) {
+    let config = fs::read_to_string(world.gateway().config()).expect("the configuration");
     for family in Family::BOTH {
         let explain = |port: u16| {
             let source = std::net::SocketAddr::from((family.client(), 40000)).to_string();
@@ -152,10 +153,14 @@ fn explain_says_why(world: &World) {
         assert_eq!(taken["verdict"], "proxy", "{taken}");
         assert_eq!(taken["service"], "plug", "{taken}");
         assert_eq!(taken["zones"]["client"], "clients", "{taken}");
+        let rule = "-A PRns1 -p tcp --dport 8000:8099 -j TPROXY";
+        let line = 1 + config.lines().position(|line| line.contains(rule)).expect("the rule is in the file");
+        assert_eq!((&taken["rule"]["chain"], &taken["rule"]["line"]), (&"PRns1".into(), &line.into()), "{taken}");
         let dropped = explain(port::UNTOUCHED);
-        assert!(dropped.to_string().contains("FORWARD"), "{dropped}");
+        assert_eq!((&dropped["verdict"], &dropped["reason"]), (&"drop".into(), &"filter_policy".into()), "{dropped}");
+        assert!(dropped["steps"].to_string().contains("FORWARD"), "{dropped}");
         let denied = explain(port::NOT_LET_IN);
-        assert!(denied.to_string().contains("inbound_denied"), "{denied}");
+        assert_eq!((&denied["verdict"], &denied["reason"]), (&"drop".into(), &"inbound_denied".into()), "{denied}");
     }
 }
 
@@ -173,22 +178,13 @@ fn echo(world: &World, port: u16) -> String {
     result["received"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The policy that every core reports to decide by: the least of them.
+/// The policy that every core decides by: the oldest that one still has.
 #[track_caller]
 fn generation(world: &World) -> u64 {
-    fn all(report: &Value, found: &mut Vec<u64>) {
-        match report {
-            Value::Array(values) => values.iter().for_each(|value| all(value, found)),
-            Value::Object(fields) => {
-                found.extend(fields.get("generation").and_then(Value::as_u64));
-                fields.values().for_each(|value| all(value, found));
-            }
-            _ => {}
-        }
-    }
-    let mut found = Vec::new();
-    all(&world.limpid(&["status"]), &mut found);
-    *found.iter().min().expect("status has generations")
+    let status = world.limpid(&["status"]);
+    let cores = status["cores"].as_array().unwrap_or_else(|| panic!("no cores in {status}"));
+    let generations = cores.iter().filter_map(|core| core["generation"].as_u64());
+    generations.min().unwrap_or_else(|| panic!("no generation in {status}"))
 }
 
 /// The configurations that readers copy.

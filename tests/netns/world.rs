@@ -154,9 +154,9 @@ impl World {
     #[track_caller]
     pub(crate) fn flows_to(&self, destination: std::net::SocketAddr) -> Vec<Value> {
         let report = self.limpid(&["flows"]);
-        let flows = report.as_array().or_else(|| report["flows"].as_array()).expect("a list of flows").clone();
+        let flows = report["flows"].as_array().unwrap_or_else(|| panic!("no flows in {report}"));
         let destination = destination.to_string();
-        flows.into_iter().filter(|flow| flow["destination"] == *destination).collect()
+        flows.iter().filter(|flow| flow["destination"] == *destination).cloned().collect()
     }
 
     fn hosts(&self) -> [&Host; 3] {
