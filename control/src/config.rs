@@ -16,6 +16,21 @@ use crate::faults::Faults;
 use crate::policy::{Interface, Listener, Route, Service, Zone};
 use crate::rules::Ruleset;
 
+pub use load::{load, parse};
+pub use schema::schema;
+
+mod check;
+mod decode;
+mod environment;
+mod load;
+mod network;
+mod schema;
+mod services;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod zones;
+
 /// A configuration that was read without fault.
 #[derive(Clone, Debug)]
 pub struct Config {

@@ -43,6 +43,9 @@ mod tuple;
 mod verdict;
 mod zones;
 
+#[cfg(test)]
+mod tests;
+
 /// What cores decide by. Made by [`Policy::compile`].
 #[derive(Clone, Debug)]
 pub struct Policy {

@@ -10,21 +10,38 @@
 //! for IPv4 only. The file is taken as a whole or not at all, where iptables-restore commits table by table.
 //!
 //! Left out in this version, by name and with an error that says so: tables nat, mangle and raw, counters per rule (their
-//! syntax is read), and the matches and targets that [`words`] lists as known but not served.
+//! syntax is read), and the matches and targets that `words.rs` lists as known but not served.
 
+use std::fmt;
 use std::sync::Arc;
 
 pub use address::Network;
 pub use criteria::{Criteria, Family, Match, Not, PortSet, Ports, States};
+pub use source::Source;
 pub use target::{ChainPolicy, Target};
 
-use crate::faults::Place;
+use crate::faults::{Faults, Place};
 
 mod address;
+pub(crate) mod check;
 mod criteria;
+mod lex;
+mod macros;
+mod matches;
+mod options;
+mod parse;
+mod ports;
+mod print;
+mod rule;
+mod source;
 mod target;
+mod targets;
+mod words;
 
+#[cfg(test)]
+mod tests;
 
+pub use macros::{Definition, Macros, is_name};
 
 /// The tables this version serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -147,3 +164,16 @@ impl Table {
     }
 }
 
+impl fmt::Display for Ruleset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        print::ruleset(self, f)
+    }
+}
+
+/// Reads rules. Everything that is wrong goes to `faults`, what looks wrong to `warnings`; what comes back is whole only
+/// when no fault was added.
+pub fn parse(source: &Source<'_>, macros: &Macros, faults: &mut Faults, warnings: &mut Faults) -> Ruleset {
+    let ruleset = parse::ruleset(source, macros, faults, warnings);
+    check::ruleset(&ruleset, faults);
+    ruleset
+}

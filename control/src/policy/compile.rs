@@ -12,6 +12,7 @@ use super::{Permitted, Policy};
 use crate::config::Config;
 use crate::faults::{Faults, Place};
 use crate::prefix::PrefixMap;
+use crate::rules;
 
 impl Policy {
     /// Compiles a configuration. What [`crate::config`] has read compiles; faults are of configurations put together by
@@ -19,6 +20,7 @@ impl Policy {
     pub fn compile(config: &Config, generation: u64) -> Result<Policy, Faults> {
         let mut faults = Faults::new();
         references(config, &mut faults);
+        rules::check::ruleset(&config.rules, &mut faults);
         let listeners_by_address = Listeners::new(&config.listeners).unwrap_or_else(|id| {
             let port = config.listeners[id.0 as usize].port;
             faults.add(Place::file(&config.file), format!("two listeners stand at port {port}"));

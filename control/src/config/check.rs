@@ -1,0 +1,171 @@
+//! What looks wrong although it can be loaded: parts of the configuration that do not fit each other.
+//!
+//! All of these are warnings. A gateway with them fails closed, so nothing passes that should not; but something that should
+//! probably does not.
+
+use std::net::IpAddr;
+
+use super::Config;
+use crate::faults::{Faults, Place, nearest};
+use crate::policy::{Interface, Listener, Permitted};
+use crate::rules::{Chain, ChainPolicy, Criteria, Hook, Match, Not, Rule, Table, TableKind, Target};
+
+/// Looks at the whole.
+pub(super) fn together(config: &mut Config, listener_places: &[Place]) {
+    let mut warnings = Faults::new();
+    if let Some(table) = config.rules.table(TableKind::Tproxy) {
+        redirections(config, table, &mut warnings);
+        endings(table, &mut warnings);
+    }
+    listeners(config, listener_places, &mut warnings);
+    filter(config, &mut warnings);
+    interfaces(config, &mut warnings);
+    config.warnings.append(warnings);
+}
+
+/// Every TPROXY rule leads to a listener; `--on-ip` is an address of ours.
+fn redirections(config: &Config, table: &Table, warnings: &mut Faults) {
+    for rule in rules(table) {
+        let Some(Target::Tproxy { port, address }) = rule.target else { continue };
+        let own = |address: IpAddr| addresses(config).any(|own| own == address);
+        if let Some(address) = address.filter(|address| !own(*address)) {
+            let message = format!("`--on-ip {address}` is not an address of any interface");
+            warnings.add(rule.place.clone(), message);
+        }
+        if port != 0 && !config.listeners.iter().any(|listener| leads_to(port, address, listener)) {
+            let message = format!("no listener stands at `--on-port {port}`: flows that this rule takes are dropped");
+            warnings.add_hint(rule.place.clone(), message, format!("add `- {{ port: {port}, service: … }}` to `listeners`"));
+        }
+        if rule.criteria.protocol.as_ref().is_some_and(|p| !p.not && p.value == crate::policy::UDP) {
+            let message = "no service takes UDP in this version: flows that this rule takes are dropped";
+            warnings.add(rule.place.clone(), message);
+        }
+    }
+    if let Some(output) = table.chain(Hook::Output.name()).and_then(|chain| chain.rules.first()) {
+        let message = "rules in OUTPUT of table tproxy have no effect in this version: it redirects what arrives";
+        warnings.add(output.place.clone(), message);
+    }
+}
+
+fn leads_to(port: u16, address: Option<IpAddr>, listener: &Listener) -> bool {
+    listener.port == port && (listener.address.is_none() || address.is_none() || listener.address == address)
+}
+
+/// A chain of proxy rules ends without DROP: what it leaves untouched is stopped by table filter, and INPUT would be lost.
+fn endings(table: &Table, warnings: &mut Faults) {
+    for chain in &table.chains {
+        let drops = |rule: &&Rule| rule.target == Some(Target::Drop) && is_any(&rule.criteria);
+        if let Some(rule) = chain.rules.last().filter(drops) {
+            let message = format!("chain {} of table tproxy ends in DROP", chain.name);
+            warnings.add_hint(rule.place.clone(), message, "leave it out: what no rule takes is stopped by filter FORWARD");
+        }
+    }
+}
+
+/// Every listener is reached by a rule, and its service by some pair of zones.
+fn listeners(config: &Config, places: &[Place], warnings: &mut Faults) {
+    let rules: Vec<&Rule> = config.rules.table(TableKind::Tproxy).into_iter().flat_map(rules).collect();
+    for (listener, place) in config.listeners.iter().zip(places) {
+        let service = &config.services[listener.service.0 as usize].name;
+        let redirected = rules.iter().any(|rule| match rule.target {
+            Some(Target::Tproxy { port: 0, .. }) => true,
+            Some(Target::Tproxy { port, address }) => leads_to(port, address, listener),
+            _ => false,
+        });
+        if !redirected {
+            let message = format!("no TPROXY rule leads to the listener at port {}", listener.port);
+            warnings.add_hint(place.clone(), message, "only tproxy entries can lead to it; a rule would say `--on-port`");
+        }
+        if let Some(address) = listener.address.filter(|address| !addresses(config).any(|own| own == *address)) {
+            warnings.add(place.clone(), format!("the listener's address {address} is not an address of any interface"));
+        }
+        let allows = |permitted: &Permitted| permitted.allows(listener.service);
+        let (outbound, inbound) =
+            (config.zones.iter().any(|z| allows(&z.outbound)), config.zones.iter().any(|z| allows(&z.inbound)));
+        let missing = match (outbound, inbound) {
+            (true, true) => continue,
+            (false, true) => "outbound_services",
+            (true, false) => "inbound_services",
+            (false, false) => "outbound_services, nor in inbound_services",
+        };
+        let message = format!("service `{service}` is in no zone's {missing}: it is permitted to nobody");
+        warnings.add(place.clone(), message);
+    }
+}
+
+/// The firewall around the proxies.
+fn filter(config: &Config, warnings: &mut Faults) {
+    let table = config.rules.table(TableKind::Filter);
+    let redirects = config.rules.table(TableKind::Tproxy).into_iter().flat_map(rules);
+    let redirects = redirects.filter(|rule| matches!(rule.target, Some(Target::Tproxy { .. }))).count() > 0;
+    let forward = table.and_then(|table| table.chain(Hook::Forward.name()));
+    if !forward.is_some_and(ends_in_drop) {
+        let place = forward.map_or_else(|| Place::file(&config.file), |chain| chain.place.clone());
+        let message = "filter FORWARD does not end in DROP: what no proxy takes is forwarded untouched";
+        warnings.add_hint(place, message, "write `:FORWARD DROP` in table filter, unless routing is meant");
+    }
+    let Some(input) = table.and_then(|table| table.chain(Hook::Input.name())) else { return };
+    if !redirects || (input.rules.is_empty() && input.policy == Some(ChainPolicy::Accept)) {
+        return;
+    }
+    let accepts = |rule: &Rule| rule.target == Some(Target::Accept) && is_tproxy_alone(&rule.criteria);
+    match input.rules.iter().position(accepts) {
+        Some(0) => {}
+        Some(at) => {
+            let message = format!("`-m tproxy -j ACCEPT` is rule {} of INPUT, not the first", at + 1);
+            warnings.add_hint(input.rules[at].place.clone(), message, "rules before it see, and may drop, redirected flows");
+        }
+        None => {
+            let message = "INPUT does not accept `-m tproxy`: redirected flows may be dropped";
+            warnings.add_hint(input.place.clone(), message, "let its first rule be `-A INPUT -m tproxy -j ACCEPT`");
+        }
+    }
+}
+
+fn ends_in_drop(chain: &Chain) -> bool {
+    let last = chain.rules.last().filter(|rule| is_any(&rule.criteria)).and_then(|rule| rule.target.as_ref());
+    chain.policy == Some(ChainPolicy::Drop) || matches!(last, Some(Target::Drop | Target::Reject(_)))
+}
+
+/// Rules name interfaces that are there.
+fn interfaces(config: &Config, warnings: &mut Faults) {
+    for rule in config.rules.tables.iter().flat_map(rules) {
+        let named = [("-i", &rule.criteria.input), ("-o", &rule.criteria.output)];
+        for (option, name) in named.into_iter().filter_map(|(option, name)| Some((option, &name.as_ref()?.value))) {
+            let exists = |interface: &Interface| match name.strip_suffix('+') {
+                Some(beginning) => interface.name.starts_with(beginning),
+                None => interface.name == *name,
+            };
+            if config.interfaces.iter().any(exists) {
+                continue;
+            }
+            let message = format!("`{option} {name}`: no interface is called so, the rule cannot match by it");
+            match nearest(name, config.interfaces.iter().map(|interface| &*interface.name)) {
+                Some(meant) => warnings.add_hint(rule.place.clone(), message, format!("was `{meant}` meant?")),
+                None => warnings.add(rule.place.clone(), message),
+            }
+        }
+    }
+}
+
+fn rules(table: &Table) -> impl Iterator<Item = &Rule> {
+    table.chains.iter().flat_map(|chain| &chain.rules)
+}
+
+fn addresses(config: &Config) -> impl Iterator<Item = IpAddr> + '_ {
+    config.interfaces.iter().flat_map(|interface| &interface.addresses).map(|network| network.addr())
+}
+
+fn is_any(criteria: &Criteria) -> bool {
+    let Criteria { family, source, destination, input, output, protocol, matches } = criteria;
+    family.is_none()
+        && (source.is_none() && destination.is_none() && input.is_none() && output.is_none() && protocol.is_none())
+        && matches.iter().all(|one| matches!(one, Match::Comment(_)))
+}
+
+fn is_tproxy_alone(criteria: &Criteria) -> bool {
+    let is_tproxy = |one: &Match| matches!(one, Match::Tproxy(Not { not: false, .. }));
+    let rest = |one: &&Match| !is_tproxy(one);
+    let without = Criteria { matches: criteria.matches.iter().filter(rest).cloned().collect(), ..criteria.clone() };
+    criteria.matches.iter().any(is_tproxy) && is_any(&without)
+}

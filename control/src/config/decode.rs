@@ -1,0 +1,159 @@
+//! From YAML values to ours. Each function takes one value, and says what it expected when it gets another.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use super::tree::{Key, Node, Value};
+use crate::faults::{Faults, nearest};
+use crate::limits;
+
+/// A mapping whose keys are known; those that nobody asks for are faults.
+pub(super) struct Mapping<'a> {
+    what: &'a str,
+    entries: &'a [(Key, Node)],
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Mapping<'a> {
+    /// The mapping a value must be. `what` is the name of the whole, for messages: "interface `intra`".
+    pub(super) fn new(node: &'a Node, what: &'a str, faults: &mut Faults) -> Option<Mapping<'a>> {
+        Some(Mapping { what, entries: entries(node, what, faults)?, asked: Vec::new() })
+    }
+
+    /// The value of a key; `key:` with nothing after it counts as not there.
+    pub(super) fn get(&mut self, key: &'static str) -> Option<&'a Node> {
+        self.asked.push(key);
+        self.entries.iter().find(|(k, _)| k.name == key).map(|(_, node)| node).filter(|node| node.value != Value::Null)
+    }
+
+    /// The value of a key that must be there.
+    pub(super) fn require(&mut self, key: &'static str, node: &Node, faults: &mut Faults) -> Option<&'a Node> {
+        let found = self.get(key);
+        if found.is_none() {
+            faults.add(node.place.clone(), format!("{} has no `{key}`", self.what));
+        }
+        found
+    }
+
+    /// Keys that were not asked for are unknown.
+    pub(super) fn finish(self, faults: &mut Faults) {
+        for (key, _) in self.entries.iter().filter(|(key, _)| !self.asked.contains(&&*key.name)) {
+            let message = format!("`{}` is no key of {}", key.name, self.what);
+            let hint = match nearest(&key.name, self.asked.iter().copied()) {
+                Some(meant) => format!("was `{meant}` meant?"),
+                None => format!("known keys: {}", self.asked.join(", ")),
+            };
+            faults.add_hint(key.place.clone(), message, hint);
+        }
+    }
+
+    /// The keys that were asked for, for the test that compares them with the schema.
+    #[cfg(test)]
+    pub(super) fn asked(&self) -> &[&'static str] {
+        &self.asked
+    }
+}
+
+/// The entries of a mapping whose keys are the operator's names. A key that is there twice is a fault, its second value is not
+/// looked at.
+pub(super) fn entries<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> Option<&'a [(Key, Node)]> {
+    let Value::Map(entries) = &node.value else {
+        faults.add(node.place.clone(), format!("{what} is {}, a mapping was expected", node.value.kind()));
+        return None;
+    };
+    let mut first = std::collections::HashMap::new();
+    for (key, _) in entries {
+        if let Some(line) = first.insert(&*key.name, key.place.line) {
+            faults.add(key.place.clone(), format!("`{}` is in {what} twice, first in line {line}", key.name));
+        }
+    }
+    Some(entries)
+}
+
+/// Entries whose keys are names of zones, services or macros.
+pub(super) fn named<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> &'a [(Key, Node)] {
+    let entries = entries(node, what, faults).unwrap_or_default();
+    for (key, _) in entries {
+        let good = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        if key.name.is_empty() || key.name.len() > limits::NAME_MAX || !key.name.chars().all(good) {
+            let expected = format!("up to {} letters, digits, `_`, `-` and `.` were expected", limits::NAME_MAX);
+            faults.add(key.place.clone(), format!("`{}` is no name: {expected}", key.name));
+        }
+    }
+    entries
+}
+
+/// A list.
+pub(super) fn list<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> &'a [Node] {
+    match &node.value {
+        Value::List(items) => items,
+        other => {
+            faults.add(node.place.clone(), format!("{what} is {}, a list was expected", other.kind()));
+            &[]
+        }
+    }
+}
+
+/// One word or line.
+pub(super) fn text<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> Option<&'a str> {
+    match &node.value {
+        Value::Text(text) | Value::Number(text) => Some(text),
+        Value::Bool(true) => Some("true"),
+        Value::Bool(false) => Some("false"),
+        other => {
+            faults.add(node.place.clone(), format!("{what} is {}, a text was expected", other.kind()));
+            None
+        }
+    }
+}
+
+/// A word that parses; `expected` says what it should look like.
+pub(super) fn parsed<T: FromStr>(node: &Node, what: &str, expected: &str, faults: &mut Faults) -> Option<T> {
+    let word = text(node, what, faults)?;
+    let value = word.trim().parse().ok();
+    if value.is_none() {
+        faults.add(node.place.clone(), format!("{what} is {}, {expected} was expected", node.value.kind()));
+    }
+    value
+}
+
+/// A whole number.
+pub(super) fn number<T: TryFrom<u64>>(
+    node: &Node, what: &str, range: RangeInclusive<u64>, faults: &mut Faults,
+) -> Option<T> {
+    let (low, high) = (range.start(), range.end());
+    let number = match &node.value {
+        Value::Number(text) | Value::Text(text) => text.parse::<u64>().ok(),
+        _ => None,
+    };
+    let value = number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
+    if value.is_none() {
+        let message = format!("{what} is {}, a number from {low} to {high} was expected", node.value.kind());
+        faults.add(node.place.clone(), message);
+    }
+    value
+}
+
+/// One of a few words.
+pub(super) fn choice<T: Copy>(node: &Node, what: &str, choices: &[(&str, T)], faults: &mut Faults) -> Option<T> {
+    let word = text(node, what, faults)?;
+    if let Some((_, value)) = choices.iter().find(|(name, _)| *name == word) {
+        return Some(*value);
+    }
+    let words = choices.iter().map(|(name, _)| *name);
+    let expected = words.clone().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" or ");
+    let message = format!("{what} is {}, {expected} was expected", node.value.kind());
+    match nearest(word, words) {
+        Some(meant) => faults.add_hint(node.place.clone(), message, format!("was `{meant}` meant?")),
+        None => faults.add(node.place.clone(), message),
+    }
+    None
+}
+
+/// Refuses what is beyond a bound.
+pub(super) fn at_most(count: usize, bound: usize, node: &Node, what: impl Display, faults: &mut Faults) {
+    if count > bound {
+        faults.add(node.place.clone(), format!("there are {count} {what}, {bound} are possible"));
+    }
+}

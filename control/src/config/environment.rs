@@ -1,0 +1,83 @@
+//! `dpdk:` and `control:`: what the program runs in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::decode::{self, Mapping};
+use super::tree::Node;
+use super::{Control, Dpdk, Hugepages, Idle};
+use crate::faults::Faults;
+
+/// Cores that DPDK's environment can have (`RTE_MAX_LCORE` of common builds).
+const CORES_MAX: u64 = 1023;
+/// More packet memory than any machine has.
+const MEMORY_MIB_MAX: u64 = 4 << 20;
+
+/// Reads `dpdk:`.
+pub(super) fn dpdk(node: &Node, faults: &mut Faults) -> Dpdk {
+    let mut dpdk = Dpdk::default();
+    let Some(mut mapping) = Mapping::new(node, "`dpdk`", faults) else { return dpdk };
+    dpdk.cores = mapping.get("cores").map(|list| cores(list, faults));
+    let pages =
+        [("auto", Hugepages::Auto), ("2M", Hugepages::Size2M), ("1G", Hugepages::Size1G), ("off", Hugepages::Off)];
+    if let Some(pages) = mapping.get("hugepages").and_then(|node| decode::choice(node, "`hugepages`", &pages, faults)) {
+        dpdk.hugepages = pages;
+    }
+    let memory = mapping.get("memory_mib");
+    if let Some(memory) = memory.and_then(|node| decode::number(node, "`memory_mib`", 16..=MEMORY_MIB_MAX, faults)) {
+        dpdk.memory_mib = memory;
+    }
+    let idle = [("adaptive", Idle::Adaptive), ("poll", Idle::Poll)];
+    if let Some(idle) = mapping.get("idle").and_then(|node| decode::choice(node, "`idle`", &idle, faults)) {
+        dpdk.idle = idle;
+    }
+    for item in mapping.get("args").map_or(&[][..], |node| decode::list(node, "`args`", faults)) {
+        dpdk.args.extend(decode::text(item, "the argument", faults).map(str::to_owned));
+    }
+    mapping.finish(faults);
+    dpdk
+}
+
+fn cores(node: &Node, faults: &mut Faults) -> Vec<u32> {
+    let mut cores = Vec::new();
+    for item in decode::list(node, "`cores`", faults) {
+        let Some(core) = decode::number::<u32>(item, "the core", 0..=CORES_MAX, faults) else { continue };
+        if cores.contains(&core) {
+            faults.add(item.place.clone(), format!("core {core} is there twice"));
+        }
+        cores.push(core);
+    }
+    if matches!(&node.value, super::tree::Value::List(items) if items.is_empty()) {
+        faults.add_hint(node.place.clone(), "`cores` is an empty list", "leave it out for all cores but the first");
+    }
+    cores
+}
+
+/// Reads `control:`.
+pub(super) fn control(node: &Node, faults: &mut Faults, warnings: &mut Faults) -> Control {
+    let mut control = Control::default();
+    let Some(mut mapping) = Mapping::new(node, "`control`", faults) else { return control };
+    if let Some(path) = mapping.get("socket").and_then(|node| socket(node, "`socket`", faults)) {
+        control.socket = path;
+    }
+    if let Some(node) = mapping.get("handoff") {
+        control.handoff = socket(node, "`handoff`", faults);
+        warnings.add(node.place.clone(), "`handoff` is not served in this version: no socket will be there");
+    }
+    if let Some(node) = mapping.get("http") {
+        let expected = "ADDRESS:PORT such as 127.0.0.1:9145";
+        control.http = decode::parsed::<SocketAddr>(node, "`http`", expected, faults);
+    }
+    mapping.finish(faults);
+    control
+}
+
+/// A Unix socket's path: its address has room for 107 bytes.
+fn socket(node: &Node, what: &str, faults: &mut Faults) -> Option<PathBuf> {
+    let path = decode::text(node, what, faults)?;
+    if path.is_empty() || path.len() > 107 || path.contains('\0') {
+        faults.add(node.place.clone(), format!("{what} is `{path}`, a path of 1 to 107 bytes was expected"));
+        return None;
+    }
+    Some(path.into())
+}

@@ -1,0 +1,158 @@
+//! The order in which a file is read: what later sections name comes first.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::decode::{self, Mapping};
+use super::tree::{self, Node, Value};
+use super::{Config, Control, Dpdk, check, environment, network, services, zones};
+use crate::faults::{Faults, Place};
+use crate::policy::Listener;
+use crate::rules::{self, Definition, Macros, Ruleset, Source};
+
+/// How `rules_file` is read: a path as written in the file, to its contents.
+pub(super) type ReadFile<'a> = &'a dyn Fn(&Path) -> std::io::Result<String>;
+
+/// Reads a configuration from a file.
+pub fn load(path: &Path) -> Result<Config, Faults> {
+    let name = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => {
+            let mut faults = Faults::new();
+            faults.add(Place::file(&name), format!("cannot be read: {error}"));
+            return Err(faults);
+        }
+    };
+    let beside = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    read(&name, &text, &|file| std::fs::read_to_string(beside.join(file)))
+}
+
+/// Reads a configuration from a text; `name` stands for the file in faults. It has no `rules_file`.
+pub fn parse(name: &str, text: &str) -> Result<Config, Faults> {
+    read(name, text, &|_| Err(std::io::Error::other("this configuration is no file, so none can be beside it")))
+}
+
+pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Config, Faults> {
+    let (mut faults, mut warnings) = (Faults::new(), Faults::new());
+    let file: Arc<str> = name.into();
+    let Some(root) = tree::parse(&file, text, &mut faults) else { return Err(faults) };
+    let root = match root.value {
+        // An empty file is a configuration in which everything is missing.
+        Value::Null => Node { value: Value::Map(Vec::new()), place: Place::file(name) },
+        _ => root,
+    };
+    let Some(mut top) = Mapping::new(&root, "the configuration", &mut faults) else { return Err(faults) };
+
+    let dpdk = top.get("dpdk").map(|node| environment::dpdk(node, &mut faults));
+    let interfaces_node = top.require("interfaces", &root, &mut faults);
+    let interfaces = interfaces_node.map(|node| network::interfaces(node, &mut faults)).unwrap_or_default();
+    let routes = top.get("routes").map(|node| network::routes(node, &interfaces, &mut faults));
+    // Zones may stand before services in the file; they name services, so services are read first.
+    let zones_node = top.get("zones");
+    let services = top.get("services").map(|node| services::services(node, &mut faults)).unwrap_or_default();
+    let zones = zones_node.map(|node| zones::zones(node, &services, &mut faults));
+    let listeners_node = top.get("listeners");
+    let listeners = listeners_node.map(|node| services::listeners(node, &services, &mut faults)).unwrap_or_default();
+    let macros = top.get("macros").map(|node| macros(node, &mut faults)).unwrap_or_default();
+    let (inline, beside) = (top.get("rules"), top.get("rules_file"));
+    let rules = match (inline, beside) {
+        (Some(_), Some(node)) => {
+            let message = "`rules` and `rules_file` are both there, one was expected";
+            faults.add(node.place.clone(), message);
+            None
+        }
+        (Some(node), None) => inline_rules(node, text, &macros, &mut faults, &mut warnings),
+        (None, Some(node)) => rules_file(node, read_file, &macros, &mut faults, &mut warnings),
+        (None, None) => None,
+    };
+    let control = top.get("control").map(|node| environment::control(node, &mut faults, &mut warnings));
+    top.finish(&mut faults);
+
+    let (listeners, places): (Vec<Listener>, Vec<Place>) = listeners.into_iter().unzip();
+    let mut config = Config {
+        file,
+        dpdk: dpdk.unwrap_or_else(Dpdk::default),
+        interfaces,
+        routes: routes.unwrap_or_default(),
+        zones: zones.unwrap_or_default(),
+        services,
+        listeners,
+        rules: rules.unwrap_or_default(),
+        control: control.unwrap_or_else(Control::default),
+        warnings,
+    };
+    if faults.is_empty() {
+        check::together(&mut config, &places);
+    }
+    config.warnings.sort();
+    faults.or_ok(config)
+}
+
+fn macros(node: &Node, faults: &mut Faults) -> Macros {
+    let mut definitions = Vec::new();
+    for (key, node) in decode::entries(node, "`macros`", faults).unwrap_or_default() {
+        if !rules::is_name(&key.name) {
+            let message = format!("`{}` is no name of a macro: letters, digits and `_` were expected", key.name);
+            faults.add(key.place.clone(), message);
+            continue;
+        }
+        let what = format!("macro `{}`", key.name);
+        let items = match &node.value {
+            Value::List(items) => &items[..],
+            Value::Null => &[],
+            _ => std::slice::from_ref(node),
+        };
+        let mut word = |item| {
+            let word = decode::text(item, &format!("a word of {what}"), faults)?;
+            if word.is_empty() || word.contains(|c: char| c.is_whitespace() || c == '"') {
+                let message = format!("`{word}` is not one word; {what} is a list of words");
+                faults.add(item.place.clone(), message);
+                return None;
+            }
+            Some(word.to_owned())
+        };
+        let words = items.iter().filter_map(&mut word).collect();
+        definitions.push(Definition { name: key.name.clone(), words, place: key.place.clone() });
+    }
+    Macros::new(&definitions, faults)
+}
+
+fn inline_rules(
+    node: &Node, file: &str, macros: &Macros, faults: &mut Faults, warnings: &mut Faults,
+) -> Option<Ruleset> {
+    let text = decode::text(node, "`rules`", faults)?;
+    let source = match block(file, &node.place) {
+        Some((line, columns)) => Source::block(node.place.file.clone(), text, line, columns),
+        None => Source::escaped(&node.place, text),
+    };
+    Some(rules::parse(&source, macros, faults, warnings))
+}
+
+/// Where the first line of a literal block (`rules: |`) begins, and how far the block is indented.
+fn block(file: &str, place: &Place) -> Option<(u32, u32)> {
+    let header_line = file.lines().nth((place.line as usize).checked_sub(1)?)?;
+    let header: String = header_line.chars().skip((place.column as usize).checked_sub(1)?).collect();
+    let inside = header.strip_prefix('|')?;
+    let indent_of = |line: &str| line.chars().take_while(|c| *c == ' ').count();
+    let rest = || file.lines().skip(place.line as usize);
+    let columns = match inside.chars().find_map(|c| c.to_digit(10)) {
+        // `|2`: the indentation is said, relative to the mapping that holds the key.
+        Some(digit) => digit as usize + indent_of(header_line),
+        None => indent_of(rest().find(|line| !line.trim().is_empty())?),
+    };
+    Some((place.line + 1, columns as u32))
+}
+
+fn rules_file(
+    node: &Node, read_file: ReadFile<'_>, macros: &Macros, faults: &mut Faults, warnings: &mut Faults,
+) -> Option<Ruleset> {
+    let name = decode::text(node, "`rules_file`", faults)?;
+    match read_file(&PathBuf::from(name)) {
+        Ok(text) => Some(rules::parse(&Source::file(name, &text), macros, faults, warnings)),
+        Err(error) => {
+            faults.add(node.place.clone(), format!("rules file `{name}` cannot be read: {error}"));
+            None
+        }
+    }
+}
