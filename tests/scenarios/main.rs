@@ -1,1 +1,36 @@
-//! Scenarios.
+//! What users see of the gateway, one file per behaviour, in the simulator.
+//!
+//! Every scenario runs for several seeds and ends with nothing left behind: no flow, no connection, no frame.
+
+mod crowd;
+mod denied;
+mod drain;
+mod echo;
+mod entries;
+mod first_word;
+mod flood;
+mod forward;
+mod half_close;
+mod handshake;
+mod immediate;
+mod lossy;
+mod page;
+mod refused;
+mod reload;
+mod reset;
+mod same_seed;
+mod slow_reader;
+mod vlan;
+
+use std::time::Duration;
+
+/// Longer than any scenario should take, and than TIME-WAIT lasts.
+pub(crate) const LONG: Duration = Duration::from_secs(600);
+
+/// The town's server, by each family.
+pub(crate) const SERVERS: [&str; 2] = ["10.0.0.2", "fd00:2::2"];
+
+/// `ADDRESS:PORT`, with brackets where the family wants them.
+pub(crate) fn at(address: &str, port: u16) -> String {
+    if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
+}

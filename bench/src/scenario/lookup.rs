@@ -1,0 +1,137 @@
+//! `lookup`: the tproxy table as a core reads it for each new flow, next to hashbrown with the same keys.
+//!
+//! Entries are made the way proxies make them, by ASSIGN and FLAGS requests to the engine, which is timed as well
+//! (`assigns_per_s`). Keys are asked for in random order; every second one is not there.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use control::engine::{Engine, Setup};
+use control::mailbox::{CoreLink, FromCore, ToCore};
+use control::requests::Request;
+use control::tproxy::{self, Flags, Table};
+use control::{Policy, config};
+use hdrhistogram::Histogram;
+use serde_json::json;
+
+use super::{Progress, Settings};
+use crate::report::{Peer, Rate, Report};
+use crate::stopwatch::{Stopwatch, cycles_per_second};
+
+const TCP: u8 = 6;
+/// Look-ups between two looks at the clock.
+const BURST: usize = 256;
+/// Entries if nothing else is said.
+const ENTRIES: usize = 1 << 20;
+/// Ports used of each local address.
+const PORTS: usize = 60_000;
+
+pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
+    let entries = settings.flows.unwrap_or(ENTRIES).max(BURST);
+    let (table, assigns_per_s) = fill(entries)?;
+    let keys = keys(entries);
+    let ours = measure(settings, &keys, |key| table.lookup_foreign(TCP, *key, *key).is_some());
+
+    let mut peer = hashbrown::HashMap::with_capacity_and_hasher(entries, foldhash::fast::RandomState::default());
+    for i in 0..entries {
+        peer.insert((TCP, foreign(i)), [i as u64; 8]);
+    }
+    let theirs = measure(settings, &keys, |key| peer.get(&(TCP, *key)).is_some());
+    if ours.found != theirs.found {
+        return Err(format!("the table finds {} of a thousand, hashbrown {}", ours.found, theirs.found));
+    }
+    let params = [("entries", json!(entries)), ("hits", json!(0.5)), ("assigns_per_s", json!(assigns_per_s.round()))];
+    Ok(Report {
+        scenario: "lookup",
+        params: params.into(),
+        rate: Rate::Operations(ours.per_second),
+        cycles_per_unit: cycles_per_second()? / ours.per_second,
+        latency: ours.latency,
+        bytes_per_flow: None,
+        drops: BTreeMap::new(),
+        peer: Some(Peer { name: "hashbrown + foldhash".to_owned(), rate: theirs.per_second }),
+    })
+}
+
+struct Measured {
+    per_second: f64,
+    latency: Histogram<u64>,
+    /// Hits in a thousand.
+    found: u64,
+}
+
+fn measure(settings: &Settings, keys: &[SocketAddr], lookup: impl Fn(&SocketAddr) -> bool) -> Measured {
+    let mut latency = Histogram::new(3).expect("three digits are possible");
+    let (mut count, mut found, mut nanos) = (0u64, 0u64, 0u64);
+    let mut bursts = keys.chunks_exact(BURST).cycle();
+    let mut progress = Progress::start(settings);
+    while progress.goes_on(|| format!("{:.2} M look-ups/s", count as f64 * 1e3 / nanos as f64)) {
+        // The first lap warms caches as they will be warm, and is not left out: laps are many.
+        for burst in bursts.by_ref().take(64) {
+            let watch = Stopwatch::start();
+            found += burst.iter().filter(|key| black_box(lookup(key))).count() as u64;
+            let took = watch.nanos();
+            latency.saturating_record(took / BURST as u64);
+            nanos += took;
+            count += BURST as u64;
+        }
+    }
+    Measured { per_second: count as f64 * 1e9 / nanos as f64, latency, found: (found * 1_000 + count / 2) / count }
+}
+
+/// The foreign address of entry `i`.
+fn foreign(i: usize) -> SocketAddr {
+    let address = Ipv4Addr::from_bits(0xc612_0000 + (i / 1_000) as u32);
+    SocketAddr::new(IpAddr::V4(address), 1_000 + (i % 1_000) as u16)
+}
+
+/// Every key once and one that is not there for each, in an order that no cache can guess.
+fn keys(entries: usize) -> Vec<SocketAddr> {
+    let mut keys: Vec<SocketAddr> = (0..entries).flat_map(|i| [foreign(i), absent(i)]).collect();
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    for i in (1..keys.len()).rev() {
+        random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        keys.swap(i, ((random >> 33) as usize) % (i + 1));
+    }
+    keys
+}
+
+fn absent(i: usize) -> SocketAddr {
+    let mut address = foreign(i);
+    address.set_port(address.port() + 20_000);
+    address
+}
+
+/// A table of so many listening entries, and how many requests pairs a second it took to fill.
+fn fill(entries: usize) -> Result<(Arc<Table>, f64), String> {
+    let locals = entries.div_ceil(PORTS);
+    let addresses: Vec<String> = (0..locals).map(|i| format!("10.{}.{}.1/24", i / 200, i % 200)).collect();
+    let yaml = format!(
+        "interfaces:\n  in: {{ port: \"net_null0\", addresses: [{}] }}\nservices:\n  s: {{ proxy: plug }}\n",
+        addresses.join(", ")
+    );
+    let config = config::parse("bench.yaml", &yaml).map_err(|faults| faults.to_string())?;
+    let policy = Arc::new(Policy::compile(&config, 1).map_err(|faults| faults.to_string())?);
+    let (table, writer) = tproxy::table(entries, 7);
+    let (to, from) = crossbeam_channel::bounded(16);
+    let setup = Setup { config, policy, writer, cores: vec![CoreLink { core: 0, to }], own_uid: 0, version: "bench" };
+    let mut engine = Engine::new(0, setup);
+    let watch = Stopwatch::start();
+    for i in 0..entries {
+        let local = i / PORTS;
+        let address = Ipv4Addr::new(10, (local / 200) as u8, (local % 200) as u8, 1);
+        let local = SocketAddr::new(IpAddr::V4(address), 1 + (i % PORTS) as u16);
+        let assign = Request::Assign { protocol: TCP, local, foreign: foreign(i), reuse: false, expires_ms: None };
+        let listen = Request::Flags { protocol: TCP, local, set: Some(Flags::LISTEN) };
+        for request in [assign, listen] {
+            engine.handle_core(0, FromCore::Tproxy { core: 0, ticket: i as u64, request });
+            match from.try_recv() {
+                Ok(ToCore::TproxyReply { result: Ok(_), .. }) => {}
+                other => return Err(format!("entry {i} was not made: {other:?}")),
+            }
+        }
+    }
+    Ok((table, entries as f64 / watch.elapsed().as_secs_f64()))
+}

@@ -1,0 +1,136 @@
+//! The gateway on a bench: one worker over ports in memory, its turns timed, everything else not.
+//!
+//! The clock is virtual: it moves by a fixed step from round to round, so that timers behave as they would while the
+//! measuring itself does not wait. Only turns that found something to do are counted, as the goals ask.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::mailbox::{FromCore, ToCore};
+use control::{Policy, config, tproxy};
+use crossbeam_channel::{Receiver, Sender};
+use dataplane::limits::Capacity;
+use dataplane::nic::memory::{self, MemoryEnds, MemoryNic};
+use dataplane::nic::{Offloads, PortId, PortInfo};
+use dataplane::packet::MacAddress;
+use dataplane::worker::{Options, Worker};
+use hdrhistogram::Histogram;
+use tcp::Instant;
+
+use crate::stopwatch::Stopwatch;
+
+/// Everything that comes in on port 0 is proxied by a mirrored plug.
+const YAML: &str = r#"
+interfaces:
+  clients: { port: "net_null0", addresses: [10.1.0.1/16] }
+  servers: { port: "net_null1", addresses: [10.2.0.1/16] }
+zones:
+  clients: { networks: [10.1.0.0/16], outbound_services: ["*"] }
+  servers: { networks: [10.2.0.0/16], inbound_services: ["*"] }
+services:
+  anything: { proxy: plug, accept: mirror }
+listeners:
+  - { port: 50000, service: anything }
+rules: |
+  *tproxy
+  :PREROUTING ACCEPT
+  :OUTPUT ACCEPT
+  -A PREROUTING -i clients -p tcp -j TPROXY --on-port 50000
+  COMMIT
+  *filter
+  :INPUT DROP
+  :FORWARD DROP
+  :OUTPUT ACCEPT
+  -A INPUT -m tproxy -j ACCEPT
+  COMMIT
+"#;
+
+/// Frames of packet memory.
+const FRAMES: usize = 262_144;
+/// Flows, sessions and half-open ones that there is room for.
+const CAPACITY: Capacity = Capacity { flows: 1 << 20, sessions: 1 << 19, half_open: 1 << 16 };
+/// Turns in a round, at most; a round is over when a turn finds nothing.
+const TURNS: usize = 10_000;
+/// Names of counters that are not drops, by what they begin with.
+const NOT_DROPS: [&str; 6] = ["rx_", "tx_packets", "sessions", "forwarded", "arp_", "once_claimed"];
+
+/// A gateway whose turns are timed.
+pub(crate) struct Rig {
+    /// The other ends of its ports.
+    pub(crate) ends: MemoryEnds,
+    /// The clock.
+    pub(crate) now: Instant,
+    /// Nanoseconds of busy turns.
+    pub(crate) busy_ns: u64,
+    /// How long busy turns took.
+    pub(crate) turns: Histogram<u64>,
+    worker: Worker<MemoryNic>,
+    letters: Receiver<FromCore>,
+    _to_core: Sender<ToCore>,
+}
+
+impl Rig {
+    /// A gateway with nothing to do yet, its ports taking IP packets of up to `mtu` bytes.
+    pub(crate) fn new(mtu: u16) -> Result<Self, String> {
+        let config = config::parse("bench.yaml", YAML).map_err(|faults| faults.to_string())?;
+        let policy = Arc::new(Policy::compile(&config, 1).map_err(|faults| faults.to_string())?);
+        let infos = (0..2).map(|i| PortInfo {
+            device: format!("net_null{i}"),
+            driver: "memory".to_owned(),
+            mac: MacAddress(gateway_mac(i)),
+            mtu,
+            // What a NIC does is left to it: checksums in software would be the generator's cost as much as ours.
+            offloads: Offloads::default(),
+        });
+        let (nic, ends) = memory::nic(infos.collect(), FRAMES);
+        let (to_core, mailbox) = crossbeam_channel::bounded(16);
+        let (control, letters) = crossbeam_channel::bounded(65_536);
+        let (table, _writer) = tproxy::table(1_024, 1);
+        let options = Options { core: 0, seed: 1, limits: CAPACITY };
+        let now = Instant::from_micros(1_000_000);
+        let worker = Worker::new(&options, now, nic, &[PortId(0), PortId(1)], policy, table, mailbox, control);
+        let turns = Histogram::new(3).expect("three digits are possible");
+        Ok(Self { ends, now, busy_ns: 0, turns, worker, letters, _to_core: to_core })
+    }
+
+    /// Moves the clock and lets the gateway do all that is to be done.
+    pub(crate) fn round(&mut self, step: Duration) {
+        self.now += step;
+        for _ in 0..TURNS {
+            let watch = Stopwatch::start();
+            let turn = self.worker.turn(self.now);
+            let took = watch.nanos();
+            if turn.work == 0 {
+                break;
+            }
+            self.busy_ns += took;
+            self.turns.saturating_record(took);
+        }
+        // Session records are the control thread's to write down.
+        while self.letters.try_recv().is_ok() {}
+    }
+
+    /// Forgets what was measured so far: warming up is over.
+    pub(crate) fn reset(&mut self) {
+        self.busy_ns = 0;
+        self.turns.reset();
+    }
+
+    /// Entries of the flow table.
+    pub(crate) fn flows(&self) -> usize {
+        self.worker.audit().flows
+    }
+
+    /// What was dropped, by name.
+    pub(crate) fn drops(&self) -> BTreeMap<&'static str, u64> {
+        let counters = self.worker.counters().iter();
+        let drops = counters.filter(|counter| !NOT_DROPS.iter().any(|other| counter.name.starts_with(other)));
+        drops.filter(|counter| counter.value > 0).map(|counter| (counter.name, counter.value)).collect()
+    }
+}
+
+/// The gateway's Ethernet address on a port.
+pub(crate) fn gateway_mac(port: u8) -> [u8; 6] {
+    [0x02, 0, 0, 0, 0xff, port]
+}

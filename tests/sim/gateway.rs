@@ -1,0 +1,311 @@
+//! The gateway itself, whole: one worker over ports in memory, and the control thread's engine, on the world's clock.
+//!
+//! Made from the YAML an operator would write; `port` strings are names of cables here. The engine's mail is carried
+//! between turns, so that a request of a proxy is answered at the earliest one turn later, as in the real gateway.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use control::config::{self, Config};
+use control::engine::{ApiError, ApiReply, ApiRequest, Body, Engine, Format, Outcome, Setup};
+use control::mailbox::{CoreLink, CoreReport, FromCore, SessionSummary, ToCore};
+use control::requests::{Caller, Errno, Request};
+use control::{Faults, Policy, tproxy};
+use crossbeam_channel::{Receiver, Sender};
+use dataplane::limits::Capacity;
+use dataplane::nic::memory::{self, MemoryEnds, MemoryNic};
+use dataplane::nic::{Offloads, PortId, PortInfo};
+use dataplane::packet::MacAddress;
+use dataplane::worker::{Audit, Options, Worker};
+use serde_json::Value;
+use tcp::Instant;
+
+use crate::seed::Random;
+
+/// Frames of packet memory, if a scenario does not say otherwise.
+const FRAMES: usize = 65_536;
+/// Flows, sessions and half-open ones that there is room for, if a scenario does not say otherwise.
+pub const CAPACITY: Capacity = Capacity { flows: 32_768, sessions: 12_288, half_open: 4_096 };
+/// Messages in each direction between core and engine.
+const MAIL: usize = 4_096;
+/// Turns of the worker at one instant before the world looks at what came out.
+const TURNS: usize = 64;
+/// Tproxy entries there may be.
+const ENTRIES: usize = 1_024;
+/// The name of the configuration in messages.
+const FILE: &str = "simulated.yaml";
+
+/// How a gateway is made.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How much a worker may hold.
+    pub limits: Capacity,
+    /// Frames of packet memory.
+    pub frames: usize,
+    /// What the ports do on transmit.
+    pub offloads: Offloads,
+    /// Largest IP packet of the ports.
+    pub mtu: u16,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { limits: CAPACITY, frames: FRAMES, offloads: Offloads::default(), mtu: 1500 }
+    }
+}
+
+/// A running gateway.
+pub struct Gateway {
+    /// What the operator would read in the log.
+    pub notices: Vec<String>,
+    /// How sessions have ended.
+    pub summaries: Vec<SessionSummary>,
+    worker: Worker<MemoryNic>,
+    ends: MemoryEnds,
+    engine: Engine,
+    from_core: Receiver<FromCore>,
+    to_core: Sender<ToCore>,
+    devices: Vec<String>,
+}
+
+impl Gateway {
+    /// A gateway as `yaml` describes it.
+    ///
+    /// # Panics
+    /// When `yaml` has faults.
+    #[must_use]
+    pub fn new(now: Instant, random: &mut Random, yaml: &str) -> Self {
+        Self::with(now, random, yaml, &Settings::default())
+    }
+
+    /// The same with other settings than the usual.
+    ///
+    /// # Panics
+    /// When `yaml` has faults.
+    #[must_use]
+    pub fn with(now: Instant, random: &mut Random, yaml: &str, settings: &Settings) -> Self {
+        let (config, policy) = compile(yaml).unwrap_or_else(|faults| panic!("{faults}"));
+        let policy = Arc::new(policy);
+        let mut devices: Vec<String> = Vec::new();
+        for interface in policy.interfaces() {
+            if !devices.contains(&interface.port) {
+                devices.push(interface.port.clone());
+            }
+        }
+        let ports: Vec<PortId> =
+            policy.interfaces().iter().map(|interface| port_of(&devices, &interface.port)).collect();
+        let infos = devices.iter().enumerate().map(|(i, device)| PortInfo {
+            device: device.clone(),
+            driver: "memory".to_owned(),
+            mac: MacAddress([0x02, 0, 0, 0, 0xff, i as u8]),
+            mtu: settings.mtu,
+            offloads: settings.offloads,
+        });
+        let (nic, ends) = memory::nic(infos.collect(), settings.frames);
+        let (to_core, mailbox) = crossbeam_channel::bounded(MAIL);
+        let (control, from_core) = crossbeam_channel::bounded(MAIL);
+        let (table, writer) = tproxy::table(ENTRIES, random.number());
+        let options = Options { core: 0, seed: random.number(), limits: settings.limits };
+        let worker = Worker::new(&options, now, nic, &ports, Arc::clone(&policy), table, mailbox, control);
+        let cores = vec![CoreLink { core: 0, to: to_core.clone() }];
+        let setup = Setup { config, policy, writer, cores, own_uid: 0, version: "simulated" };
+        let engine = Engine::new(now.as_micros(), setup);
+        let (notices, summaries) = (Vec::new(), Vec::new());
+        Self { notices, summaries, worker, ends, engine, from_core, to_core, devices }
+    }
+
+    /// Number of ports.
+    #[must_use]
+    pub fn ports(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// The port and tag of an interface.
+    ///
+    /// # Panics
+    /// When there is no such interface.
+    #[must_use]
+    pub fn port_of(&self, interface: &str) -> (PortId, Option<u16>) {
+        let policy = self.engine.policy();
+        let id = policy.interface_named(interface).unwrap_or_else(|| panic!("no interface {interface}"));
+        let interface = policy.interface(id);
+        (port_of(&self.devices, &interface.port), interface.vlan)
+    }
+
+    /// Runs until it has nothing more to do now; returns when it will have.
+    pub fn turn(&mut self, now: Instant) -> Option<Instant> {
+        if self.engine.deadline_us().is_some_and(|at| at <= now.as_micros()) {
+            self.engine.tick(now.as_micros());
+        }
+        let mut next = None;
+        for _ in 0..TURNS {
+            let turn = self.worker.turn(now);
+            next = turn.next;
+            let mail = self.read_mail(now);
+            if turn.work == 0 && mail == 0 {
+                break;
+            }
+        }
+        let engine = self.engine.deadline_us().map(Instant::from_micros);
+        [next, engine].into_iter().flatten().min()
+    }
+
+    /// A frame arrives.
+    pub fn inject(&mut self, port: PortId, frame: &Bytes) {
+        self.ends.inject(port, frame.to_vec());
+    }
+
+    /// Takes a frame that was sent.
+    pub fn take(&mut self, port: PortId) -> Option<Bytes> {
+        self.ends.take(port).map(Bytes::from)
+    }
+
+    /// Asks the control thread; an answer that needs the core is waited for by turns of the core.
+    ///
+    /// # Errors
+    /// What stood against it.
+    pub fn ask(&mut self, now: Instant, request: ApiRequest) -> ApiReply {
+        match self.engine.handle(now.as_micros(), Caller::Simulator, request) {
+            Outcome::Done(reply) => reply,
+            Outcome::Gather(mut gather) => loop {
+                self.turn(now);
+                if let Some(reply) = self.engine.poll(now.as_micros(), &mut gather) {
+                    return reply;
+                }
+            },
+        }
+    }
+
+    /// A tproxy request.
+    ///
+    /// # Errors
+    /// The kernel patch's name for what stood against it.
+    ///
+    /// # Panics
+    /// When it was refused for a reason that patch did not know.
+    pub fn request(&mut self, now: Instant, request: Request) -> Result<Value, Errno> {
+        match self.ask(now, ApiRequest::Tproxy(request)) {
+            Ok(body) => Ok(json(body)),
+            Err(error) => Err(error.errno.unwrap_or_else(|| panic!("{}", error.error))),
+        }
+    }
+
+    /// Swaps the configuration for another, or not at all.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn reload(&mut self, now: Instant, yaml: &str) -> Result<Value, ApiError> {
+        let read = config::parse(FILE, yaml).map(Box::new);
+        self.ask(now, ApiRequest::Reload(read)).map(json)
+    }
+
+    /// Takes no new sessions and ends when those there are have, as on SIGTERM.
+    ///
+    /// # Panics
+    /// When that is refused.
+    pub fn drain(&mut self, now: Instant) {
+        self.ask(now, ApiRequest::Stop).expect("the simulator may stop the gateway");
+    }
+
+    /// Why a flow would be decided as it would be, in JSON as the API gives it.
+    ///
+    /// # Panics
+    /// When there is no such interface.
+    pub fn explain(&mut self, now: Instant, interface: &str, source: SocketAddr, destination: SocketAddr) -> Value {
+        let (interface, format) = (interface.to_owned(), Format::Json);
+        let question = ApiRequest::Explain { interface, protocol: 6, source, destination, format };
+        self.ask(now, question).map(json).unwrap_or_else(|error| panic!("{}", error.error))
+    }
+
+    /// How the core is.
+    ///
+    /// # Panics
+    /// When it does not say.
+    pub fn report(&mut self, now: Instant) -> CoreReport {
+        let (reply, report) = crossbeam_channel::bounded(1);
+        self.to_core.send(ToCore::Report(reply)).expect("the core's box is there");
+        self.turn(now);
+        report.recv().expect("the core reports")
+    }
+
+    /// One counter.
+    ///
+    /// # Panics
+    /// When there is none of that name.
+    #[must_use]
+    pub fn counter(&self, name: &str) -> u64 {
+        let found = self.worker.counters().iter().find(|counter| counter.name == name);
+        found.unwrap_or_else(|| panic!("no counter {name}; there are {}", self.counter_names().join(" "))).value
+    }
+
+    /// The sum of all counters whose names begin so.
+    #[must_use]
+    pub fn counters_under(&self, prefix: &str) -> u64 {
+        let under = self.worker.counters().iter().filter(|counter| counter.name.starts_with(prefix));
+        under.map(|counter| counter.value).sum()
+    }
+
+    /// Everything that has been counted, and what is held: for messages of failing scenarios.
+    #[must_use]
+    pub fn state(&self) -> String {
+        let counters = self.worker.counters().iter().filter(|counter| counter.value > 0);
+        let counters: Vec<String> = counters.map(|counter| format!("{}={}", counter.name, counter.value)).collect();
+        format!("{:?}, {} frames, {}", self.audit(), self.frames_in_use(), counters.join(" "))
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn audit(&self) -> Audit {
+        self.worker.audit()
+    }
+
+    /// Does it hold nothing?
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.audit() == Audit::default()
+    }
+
+    /// Frames of its packet memory that somebody holds.
+    #[must_use]
+    pub fn frames_in_use(&self) -> usize {
+        self.worker.nic().frames_in_use()
+    }
+
+    fn counter_names(&self) -> Vec<&'static str> {
+        self.worker.counters().iter().map(|counter| counter.name).collect()
+    }
+
+    /// Carries the core's letters to the engine.
+    fn read_mail(&mut self, now: Instant) -> usize {
+        let letters: Vec<FromCore> = self.from_core.try_iter().collect();
+        let count = letters.len();
+        for letter in letters {
+            match &letter {
+                FromCore::Summary(summary) => self.summaries.push(summary.clone()),
+                FromCore::Notice(line) => self.notices.push(line.clone()),
+                FromCore::Tproxy { .. } => {}
+            }
+            self.engine.handle_core(now.as_micros(), letter);
+        }
+        count
+    }
+}
+
+fn compile(yaml: &str) -> Result<(Config, Policy), Faults> {
+    let config = config::parse(FILE, yaml)?;
+    let policy = Policy::compile(&config, 1)?;
+    Ok((config, policy))
+}
+
+fn port_of(devices: &[String], device: &str) -> PortId {
+    let at = devices.iter().position(|known| known == device).expect("every interface's port is in the list");
+    PortId(at as u16)
+}
+
+fn json(body: Body) -> Value {
+    match body {
+        Body::Json(value) => value,
+        Body::Text(text) | Body::Metrics(text) => Value::String(text),
+    }
+}
