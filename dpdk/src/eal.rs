@@ -63,7 +63,7 @@ impl Eal {
     /// # Errors
     /// When it was started before, the options cannot be met, or EAL refuses; EAL cannot be tried twice in a process.
     pub fn init(options: &Options) -> Result<Eal, Error> {
-        let (lcores, workers) = lcore::place(&options.cores, &lcore::allowed()?)?;
+        let (lcores, workers) = lcore::place(&options.cores, &lcore::allowed_cpus()?)?;
         let (args, choices) = arguments(options, &lcores, &Machine::look())?;
         if STARTED.swap(true, Ordering::AcqRel) {
             return Err(Error::new("cannot start EAL", "it was started before in this process"));

@@ -55,7 +55,10 @@ pub(crate) fn place(cores: &[u32], allowed: &[u32]) -> Result<(String, Vec<Lcore
 }
 
 /// The CPUs this process may run on.
-pub(crate) fn allowed() -> Result<Vec<u32>, Error> {
+///
+/// # Errors
+/// When /proc is not mounted.
+pub fn allowed_cpus() -> Result<Vec<u32>, Error> {
     let doing = "cannot learn the CPUs of this process from /proc/self/status";
     let status = fs::read_to_string("/proc/self/status").map_err(|error| Error::new(doing, error.to_string()))?;
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));

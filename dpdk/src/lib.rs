@@ -38,7 +38,7 @@ pub use device::Device;
 pub use device_string::names_pci;
 pub use eal::{Eal, HugePages, Options};
 pub use error::Error;
-pub use lcore::Lcore;
+pub use lcore::{Lcore, allowed_cpus};
 pub use mbuf::{Checksum, Full, Mbuf, MbufSlice, Transmit};
 pub use plan::{Offloads, Settings};
 pub use pool::Pool;

@@ -110,7 +110,11 @@ impl Mbuf {
     /// [`Full`] when they do not fit; nothing is written then.
     #[inline]
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        if bytes.len() > self.tailroom() { Err(Full) } else { Ok(self.fill(bytes)) }
+        if bytes.len() > self.tailroom() {
+            return Err(Full);
+        }
+        self.fill(bytes);
+        Ok(())
     }
 
     /// Appends bytes, in further segments from the same pool when the last one is full.

@@ -5,7 +5,7 @@
 //! drivers report it: fast free (buffers of several pools and with references are sent), LRO (it breaks the packets
 //! that are passed on as they came), jumbo frames without being asked.
 
-use crate::quirks::Quirk;
+use crate::quirks::{Off, Quirk, Spread};
 
 #[cfg(test)]
 mod tests;
@@ -77,7 +77,7 @@ pub(crate) struct Plan {
 pub(crate) fn plan(settings: &Settings, report: &Report, quirk: &Quirk) -> Result<Plan, String> {
     let mut choices = Vec::new();
     let mtu = choose_mtu(settings.mtu, report, &mut choices)?;
-    let rss_types = if quirk.rss_off { 0 } else { report.rss_types & RSS_TYPES };
+    let rss_types = if matches!(quirk.spread, Spread::Useless(_)) { 0 } else { report.rss_types & RSS_TYPES };
     let queues = choose_queues(settings.queues, rss_types, report, quirk, &mut choices);
     let rss_types = if queues > 1 { rss_types } else { 0 };
     let key_len = if report.rss_key_len == 0 { RSS_KEY_LEN } else { usize::from(report.rss_key_len) };
@@ -124,19 +124,13 @@ fn choose_mtu(wanted: Option<u16>, report: &Report, choices: &mut Vec<String>) -
 fn choose_queues(wanted: u16, rss: u64, report: &Report, quirk: &Quirk, choices: &mut Vec<String>) -> u16 {
     let wanted = wanted.max(1);
     let most = wanted.min(report.queues_max.max(1));
-    let quirk_note = if quirk.rss_off || quirk.spreads_symmetrically { quirk.reason } else { "" };
-    let (queues, why) = if wanted == 1 {
-        (1, "one worker".to_owned())
-    } else if most == 1 {
-        (1, format!("asked for {wanted}, the driver has one"))
-    } else if rss != 0 {
-        (most, format!("asked for {wanted}; RSS with a symmetric key: {}", rss_names(rss)))
-    } else if quirk.spreads_symmetrically {
-        (most, format!("asked for {wanted}; {quirk_note}"))
-    } else if quirk_note.is_empty() {
-        (1, format!("asked for {wanted}, but the driver reports no RSS"))
-    } else {
-        (1, format!("asked for {wanted}, but {quirk_note}"))
+    let (queues, why) = match quirk.spread {
+        _ if wanted == 1 => (1, "one worker".to_owned()),
+        _ if most == 1 => (1, format!("asked for {wanted}, the driver has one")),
+        _ if rss != 0 => (most, format!("asked for {wanted}; RSS with a symmetric key: {}", rss_names(rss))),
+        Spread::Symmetric(how) => (most, format!("asked for {wanted}; {how}")),
+        Spread::Useless(why) => (1, format!("asked for {wanted}, but {why}")),
+        Spread::AsReported => (1, format!("asked for {wanted}, but the driver reports no RSS")),
     };
     choices.push(format!("queues: {queues} ({why})"));
     queues
@@ -149,7 +143,7 @@ fn rss_names(types: u64) -> String {
 }
 
 fn choose_rx(mtu: u16, report: &Report, quirk: &Quirk, choices: &mut Vec<String>) -> Result<u64, String> {
-    let usable = report.rx_offloads & !quirk.rx_off;
+    let usable = report.rx_offloads & !quirk.rx_off.bits;
     let mut taken = 0;
     let checksums = [
         ("IPv4", dpdk_sys::LIMPID_RX_IPV4_CKSUM),
@@ -158,11 +152,11 @@ fn choose_rx(mtu: u16, report: &Report, quirk: &Quirk, choices: &mut Vec<String>
     ];
     for (name, bit) in checksums {
         taken |= usable & bit;
-        let place = where_done(report.rx_offloads, quirk.rx_off, bit, quirk.reason);
+        let place = where_done(report.rx_offloads, quirk.rx_off, bit);
         choices.push(format!("receive {name} checksum: {place}"));
     }
     taken |= usable & dpdk_sys::LIMPID_RX_VLAN_STRIP;
-    let strip = where_done(report.rx_offloads, quirk.rx_off, dpdk_sys::LIMPID_RX_VLAN_STRIP, quirk.reason);
+    let strip = where_done(report.rx_offloads, quirk.rx_off, dpdk_sys::LIMPID_RX_VLAN_STRIP);
     choices.push(format!("VLAN strip: {strip}"));
 
     if u32::from(mtu) + FRAME_OVERHEAD + TAGS > u32::from(report.data_room) {
@@ -177,7 +171,7 @@ fn choose_rx(mtu: u16, report: &Report, quirk: &Quirk, choices: &mut Vec<String>
 }
 
 fn choose_tx(report: &Report, quirk: &Quirk, choices: &mut Vec<String>) -> (u64, Offloads) {
-    let usable = report.tx_offloads & !quirk.tx_off;
+    let usable = report.tx_offloads & !quirk.tx_off.bits;
     let has = |bit: u64| usable & bit != 0;
     let multi_segment = has(dpdk_sys::LIMPID_TX_MULTI_SEGS);
     let tcp_checksum = has(dpdk_sys::LIMPID_TX_TCP_CKSUM);
@@ -202,7 +196,7 @@ fn choose_tx(report: &Report, quirk: &Quirk, choices: &mut Vec<String>) -> (u64,
         if on {
             taken |= bit;
         }
-        let mut place = where_done(report.tx_offloads, quirk.tx_off, bit, quirk.reason);
+        let mut place = where_done(report.tx_offloads, quirk.tx_off, bit);
         if !on && has(bit) {
             place = "in software (the driver lacks what it needs beside it)".into();
         }
@@ -211,10 +205,10 @@ fn choose_tx(report: &Report, quirk: &Quirk, choices: &mut Vec<String>) -> (u64,
     (taken, offloads)
 }
 
-fn where_done(reported: u64, off: u64, bit: u64, reason: &str) -> String {
-    match (reported & bit != 0, off & bit != 0) {
+fn where_done(reported: u64, off: Off, bit: u64) -> String {
+    match (reported & bit != 0, off.bits & bit != 0) {
         (true, false) => "by the device".into(),
-        (true, true) => format!("in software ({reason})"),
+        (true, true) => format!("in software ({})", off.reason),
         (false, _) => "in software".into(),
     }
 }

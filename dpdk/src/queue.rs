@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::burst::Burst;
 use crate::device::Device;
 use crate::limits::BURST;
-use crate::mbuf::Mbuf;
+use crate::mbuf::{Mbuf, Raw};
 use crate::pool::Pool;
 
 /// A queue pair.
@@ -56,6 +56,10 @@ impl Queue {
         // array holds BURST pointers.
         let count = unsafe { dpdk_sys::rte_eth_rx_burst(self.id, self.index, burst.as_mut_ptr(), BURST as u16) };
         let received = &burst[..usize::from(count).min(BURST)];
+        for &packet in received {
+            // SAFETY: the driver filled in live packets, as below.
+            unsafe { Raw::new(NonNull::new_unchecked(packet)) }.prefetch();
+        }
         for &packet in received {
             // SAFETY: the driver filled in that many pointers and gave the packets up; they are well-formed chains.
             take(unsafe { Mbuf::from_raw(NonNull::new_unchecked(packet)) });

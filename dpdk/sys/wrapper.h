@@ -68,6 +68,8 @@ static const uint64_t LIMPID_MBUF_RX_L4_MASK = RTE_MBUF_F_RX_L4_CKSUM_MASK;
 static const uint64_t LIMPID_MBUF_RX_L4_GOOD = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 static const uint64_t LIMPID_MBUF_RX_L4_BAD = RTE_MBUF_F_RX_L4_CKSUM_BAD;
 static const uint64_t LIMPID_MBUF_RX_VLAN_STRIPPED = RTE_MBUF_F_RX_VLAN_STRIPPED;
+/* What says where the buffer is, and must survive everything that is done to a packet. */
+static const uint64_t LIMPID_MBUF_BUFFER_FLAGS = RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT;
 static const uint64_t LIMPID_MBUF_TX_IPV4 = RTE_MBUF_F_TX_IPV4;
 static const uint64_t LIMPID_MBUF_TX_IPV6 = RTE_MBUF_F_TX_IPV6;
 static const uint64_t LIMPID_MBUF_TX_IP_CKSUM = RTE_MBUF_F_TX_IP_CKSUM;

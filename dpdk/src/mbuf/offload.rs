@@ -58,7 +58,8 @@ impl Mbuf {
     /// Asks the device for this on transmit. Only for what [`crate::Offloads`] reports.
     #[inline]
     pub fn set_transmit(&mut self, transmit: Transmit) {
-        self.head.set_flags(flags(&transmit));
+        // What the receiving device said goes; whose memory it is stays (mlx5 receives into buffers of its own).
+        self.head.set_flags(self.head.flags() & dpdk_sys::LIMPID_MBUF_BUFFER_FLAGS | flags(&transmit));
         self.head.set_tx_offload(lengths(&transmit));
     }
 

@@ -1,4 +1,4 @@
-//! Real devices of a real DPDK, without hugepages: what the owners promise, and what each driver that the gateway
+//! Real devices of a real DPDK, without hugepages unless LIMPID_TEST_HUGEPAGES is set: what the owners promise, and what each driver that the gateway
 //! names can be trusted with.
 //!
 //! EAL starts once in a process and wants the main thread, so this is no libtest: cases run one after another, in a
@@ -9,6 +9,7 @@
 
 mod kernel;
 mod memory;
+mod processes;
 mod virtual_devices;
 mod wire;
 mod workers;
@@ -29,9 +30,18 @@ pub(crate) struct World {
 /// A case: what it shows, whether it needs a namespace of its own, and the code.
 type Case = (&'static str, bool, fn(&World));
 
-const CASES: &[&[Case]] = &[memory::CASES, virtual_devices::CASES, workers::CASES, kernel::CASES];
+const CASES: &[&[Case]] = &[memory::CASES, virtual_devices::CASES, workers::CASES, processes::CASES, kernel::CASES];
 
 const INSIDE: &str = "LIMPID_TEST_NAMESPACE";
+
+/// Lets EAL see the PCI bus: for a second process that a case starts.
+const WITH_PCI: &str = "LIMPID_TEST_PCI";
+
+/// More arguments for EAL.
+const WITH_ARGS: &str = "LIMPID_TEST_ARGS";
+
+/// Takes hugepages when enough are free: for a run by hand on a machine that has some.
+const WITH_HUGEPAGES: &str = "LIMPID_TEST_HUGEPAGES";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -39,10 +49,11 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let own_namespace = env::var_os(INSIDE).is_some();
-    if !own_namespace && is_root() {
-        if let Some(code) = again_in_namespace(&arguments) {
-            return code;
-        }
+    if !own_namespace
+        && is_root()
+        && let Some(code) = again_in_namespace(&arguments)
+    {
+        return code;
     }
     run(&arguments, own_namespace)
 }
@@ -75,16 +86,22 @@ fn run(arguments: &[String], own_namespace: bool) -> ExitCode {
 }
 
 fn start(folder: std::path::PathBuf) -> World {
-    let options = Options { cores: vec![first_cpu()], hugepages: HugePages::Off, memory_mib: 96, ..Options::default() };
-    let eal = Eal::init(&options).expect("EAL starts without hugepages");
+    let huge = env::var_os(WITH_HUGEPAGES).is_some();
+    let options = Options {
+        cores: vec![first_cpu()],
+        hugepages: if huge { HugePages::Auto } else { HugePages::Off },
+        memory_mib: 96,
+        pci: env::var_os(WITH_PCI).is_some(),
+        args: env::var(WITH_ARGS).iter().flat_map(|args| args.split(' ')).map(str::to_owned).collect(),
+        ..Options::default()
+    };
+    let eal = Eal::init(&options).unwrap_or_else(|error| panic!("{error}"));
     let pool = Pool::new(&eal, None, 8192, dpdk::limits::DATA_ROOM).expect("96 MiB hold 8,192 buffers");
     World { eal, pool, folder }
 }
 
 fn first_cpu() -> u32 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).expect("Linux says so");
-    list.trim().split([',', '-']).next().and_then(|cpu| cpu.parse().ok()).expect("a number")
+    dpdk::allowed_cpus().expect("Linux")[0]
 }
 
 fn is_root() -> bool {
