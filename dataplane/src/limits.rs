@@ -1,0 +1,224 @@
+//! Every bound of this crate, each with its reason.
+//!
+//! Network input decides what is stored and how long is walked; these say how far it may. Times that a protocol's RFC
+//! sets are here too, so that an operator's question "how long?" has one place for its answer.
+
+use std::time::Duration;
+
+mod rate;
+pub use rate::{Rate, TokenBucket};
+
+// ---- Packets, neighbours, answers --------------------------------------------------------------------------------
+
+/// Extension headers of an IPv6 packet that are walked. RFC 8200 4.1 knows seven, each once (destination options
+/// twice); who sends more wants to hide something.
+pub const EXTENSION_HEADERS_MAX: usize = 8;
+
+/// Options of a neighbour discovery message that are walked: the messages we read have one each.
+pub const ND_OPTIONS_MAX: usize = 16;
+
+/// Largest ICMPv4 error, IP header included. RFC 1812 4.3.2.3: "SHOULD contain as much of the original datagram as
+/// possible without the length of the ICMP datagram exceeding 576 bytes".
+pub const ICMPV4_ERROR_MAX: usize = 576;
+
+/// Largest ICMPv6 error, IP header included. RFC 4443 2.4(c): "as much of the invoking packet as possible without the
+/// error message packet exceeding the minimum IPv6 MTU".
+pub const ICMPV6_ERROR_MAX: usize = 1280;
+
+/// ICMP errors sent a second by one core, and at once: what Linux allows a host (`icmp_msgs_per_sec`, `icmp_msgs_burst`
+/// scaled to a gateway that a whole network speaks through).
+pub const ICMP_ERRORS_PER_SECOND: u32 = 1_000;
+/// See [`ICMP_ERRORS_PER_SECOND`].
+pub const ICMP_ERRORS_BURST: u32 = 100;
+
+/// ICMP errors sent a second to one address (more exactly: to those that share its bucket), and at once. A traceroute
+/// of three probes a hop and a page with a dozen dead links both pass; a scanner learns slowly.
+pub const ICMP_ERRORS_PER_SECOND_EACH: u32 = 20;
+/// See [`ICMP_ERRORS_PER_SECOND_EACH`].
+pub const ICMP_ERRORS_BURST_EACH: u32 = 20;
+
+/// Buckets of [`ICMP_ERRORS_PER_SECOND_EACH`]; a power of two, 16 bytes each.
+pub const ICMP_ERROR_BUCKETS: usize = 1_024;
+
+/// Echo requests answered a second by one core, and at once: `ping -f` works, a flood costs little.
+pub const ECHO_REPLIES_PER_SECOND: u32 = 2_000;
+/// See [`ECHO_REPLIES_PER_SECOND`].
+pub const ECHO_REPLIES_BURST: u32 = 500;
+
+/// Neighbours a core knows. Linux begins to forget at 128 and refuses at 1,024 (`gc_thresh3`), which a /16 of clients
+/// outgrows; at about 100 bytes each this is half a megabyte.
+pub const NEIGHBOURS: usize = 4_096;
+
+/// Neighbours being looked for at a time. RFC 6583 5.1 and 6.1: who scans a subnet must not push out those who are
+/// there, so the search has a budget of its own.
+pub const NEIGHBOURS_INCOMPLETE: usize = 1_024;
+
+/// Entries looked at to find one that can make room: the best of so many is as good as the least recently used of all.
+pub const NEIGHBOUR_EVICTION_SCAN: usize = 32;
+
+/// Frames that wait for one neighbour. RFC 1122 2.3.2.2: "SHOULD save (rather than discard) at least one (the latest)
+/// packet"; a page's worth of SYNs, a TCP's initial window.
+pub const NEIGHBOUR_QUEUE: usize = 16;
+
+/// Frames that wait for all neighbours together: they are taken from the pool that receives.
+pub const NEIGHBOUR_QUEUE_TOTAL: usize = 1_024;
+
+/// RFC 4861 10: MAX_MULTICAST_SOLICIT, MAX_UNICAST_SOLICIT.
+pub const NEIGHBOUR_SOLICITATIONS: u8 = 3;
+/// RFC 4861 10: RETRANS_TIMER.
+pub const NEIGHBOUR_RETRANSMIT: Duration = Duration::from_secs(1);
+/// RFC 4861 10: REACHABLE_TIME; each entry takes 0.5 to 1.5 times as long (MIN_RANDOM_FACTOR, MAX_RANDOM_FACTOR).
+pub const NEIGHBOUR_REACHABLE: Duration = Duration::from_secs(30);
+/// RFC 4861 10: DELAY_FIRST_PROBE_TIME.
+pub const NEIGHBOUR_DELAY: Duration = Duration::from_secs(5);
+/// How long a neighbour that did not answer counts as unreachable without being asked again: a flood to a dead host
+/// costs three solicitations in four seconds, and a host that comes up is found within one.
+pub const NEIGHBOUR_FAILED: Duration = Duration::from_secs(1);
+
+// ---- Flows, timers ----------------------------------------------------------------------------------------------
+
+/// One tick of the timing wheel. TCP's shortest times (delayed ACK, minimum RTO) are tens of milliseconds.
+pub const TIMER_TICK_MICROS: u64 = 1_000;
+
+/// Nodes that the wheel may move to lower levels for each item it may ring in one call: most items move twice.
+pub const TIMER_MOVES_PER_ITEM: usize = 8;
+
+// Lifetimes of forwarded flows: the defaults of Linux (`nf_conntrack_*_timeout*`), which operators know and whose
+// values long-lived sessions have been tuned to.
+
+/// A SYN that nobody answered.
+pub const TRACK_SYN_SENT: Duration = Duration::from_secs(120);
+/// A SYN-ACK whose ACK has not come.
+pub const TRACK_SYN_RECV: Duration = Duration::from_secs(60);
+/// Silence on an established connection: five days, because keep-alives are two hours apart at best.
+pub const TRACK_ESTABLISHED: Duration = Duration::from_secs(5 * 24 * 3_600);
+/// The same while something sent is not acknowledged or a window is closed: one end is probably gone.
+pub const TRACK_UNACKNOWLEDGED: Duration = Duration::from_secs(300);
+/// A FIN that was not acknowledged.
+pub const TRACK_FIN_WAIT: Duration = Duration::from_secs(120);
+/// Half-closed.
+pub const TRACK_CLOSE_WAIT: Duration = Duration::from_secs(60);
+/// Both FINs, and the last ACK missing.
+pub const TRACK_LAST_ACK: Duration = Duration::from_secs(30);
+/// Everything over; late copies still pass.
+pub const TRACK_TIME_WAIT: Duration = Duration::from_secs(120);
+/// Reset; what was under way still passes.
+pub const TRACK_CLOSE: Duration = Duration::from_secs(10);
+/// UDP that nobody answered.
+pub const TRACK_UDP: Duration = Duration::from_secs(30);
+/// UDP in both directions.
+pub const TRACK_UDP_REPLIED: Duration = Duration::from_secs(120);
+/// An ICMP query.
+pub const TRACK_ICMP: Duration = Duration::from_secs(30);
+/// Any other protocol.
+pub const TRACK_OTHER: Duration = Duration::from_secs(600);
+
+/// How far behind the newest byte an acknowledgement may lie, whatever the windows seen: a window without scaling and
+/// some more. Linux allows the same.
+pub const TRACK_ACK_BEHIND_MIN: u32 = 66_000;
+
+/// Largest shift of RFC 7323 2.3: "If a Window Scale option is received with a shift.cnt value larger than 14, TCP
+/// MUST log the error but MUST use 14 instead of the specified value".
+pub const TRACK_SCALE_MAX: u8 = 14;
+
+// ---- Turns, sessions, connections ---------------------------------------------------------------------------------
+
+/// How much one core may hold; sized from the configured memory by [`Capacity::for_memory`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Entries of the flow table; a session has two.
+    pub flows: usize,
+    /// Sessions, closing ones included.
+    pub sessions: usize,
+    /// Sessions whose client is not established yet: what a SYN flood can take.
+    pub half_open: usize,
+}
+
+impl Capacity {
+    /// What goes with so much packet memory: a session of an active transfer holds some tens of KiB of packets, an
+    /// idle one none, so one session for each 8 KiB is what can be served with dignity.
+    pub fn for_memory(bytes: usize) -> Self {
+        let sessions = (bytes / 8_192).clamp(1_024, 1 << 20);
+        Self { flows: sessions * 2 + sessions / 2, sessions, half_open: (sessions / 4).max(512) }
+    }
+}
+
+/// Timers handled in a turn; more wait for the next, so that packets are not lost meanwhile.
+pub const TIMERS_PER_TURN: usize = 256;
+
+/// Task polls in half a turn, for the same reason.
+pub const TASKS_PER_TURN: usize = 256;
+
+/// Letters of the control thread read in a turn; there are few, and a listing takes time.
+pub const LETTERS_PER_TURN: usize = 8;
+
+/// Segments a connection may send in a turn: two bursts, then the others have theirs.
+pub const SEGMENTS_PER_TURN: usize = 64;
+
+/// Requests of tasks in a turn beyond which their log lines are dropped: lines are the only requests that a peer could
+/// cause without bound.
+pub const REQUESTS_WITH_NOTICES: usize = 1_024;
+
+/// Payload of one output when the port segments: the largest IPv4 packet less the largest headers, cut by the port.
+pub const TSO_PAYLOAD: usize = 65_535 - 60 - 60;
+
+/// Share of the packet memory (in 1/256) below which new flows are refused, so that those that are live.
+pub const FREE_SHARE_FOR_NEW_FLOWS: u8 = 32;
+
+/// Bytes kept of a held SYN's packet: RFC 1812 4.3.2.3 wants as much as fits 576 bytes in the error, and the largest
+/// SYN is 60 + 60 bytes (IPv4) or 40 + 60 (IPv6).
+pub const QUOTE_BYTES: usize = 128;
+
+/// RFC 9293 3.7.1 (MUST-15): a SYN without the MSS option means 536 bytes.
+pub const MSS_UNSAID: u16 = 536;
+
+/// What a connection may hold unread. Twice the largest bandwidth-delay product of a gigabit at a millisecond; larger
+/// paths are bounded by it until windows tune themselves.
+pub const RECEIVE_BUFFER: u32 = 512 << 10;
+
+/// What a connection may hold unacknowledged.
+pub const SEND_BUFFER: u32 = 512 << 10;
+
+/// Window scale of the handshakes that are our own (not mirrored): enough for [`RECEIVE_BUFFER`] and Linux's usual one.
+pub const WINDOW_SCALE: u8 = 7;
+
+/// Time to live of what we send in our own name.
+pub const TTL: u8 = 64;
+
+/// Free ports looked for before a connection is refused: at half of the ports taken, one in 2^64 tries all in vain.
+pub const PORT_TRIES: u32 = 64;
+
+/// The range of ports that one may be exchanged for: those of the same class, as tproxy's NAT and Zorp's GROUP do; for
+/// unprivileged ones the ephemeral range of Linux (`ip_local_port_range`).
+pub fn port_class(like: u16) -> (u16, u16) {
+    match like {
+        0..=511 => (1, 511),
+        512..=1_023 => (600, 1_023),
+        _ => (32_768, 60_999),
+    }
+}
+
+/// Longest frame of a port in memory: an IP packet of 64 KiB, as segmentation offload takes it, with its headers.
+pub const MEMORY_FRAME_MAX: usize = 65_536 + 64;
+
+/// Frames that wait in one direction of a wire in memory: the ring of a real port.
+pub const MEMORY_RING: usize = 4_096;
+
+/// Letters that may wait for a core: the control thread writes few, and a core reads them every turn.
+pub const MAILBOX: usize = 256;
+
+/// Records that may wait for the control thread, which reads every millisecond: a hundred thousand sessions a second
+/// leave that many summaries; what is beyond is counted as lost.
+pub const FROM_CORE: usize = 4_096;
+
+/// Turns without work that only pause: a burst that is on its way is met at once.
+pub const IDLE_SPINS: u32 = 64;
+
+/// Turns without work after which the CPU is given away by yielding; from then on the core sleeps.
+pub const IDLE_YIELDS: u32 = 256;
+
+/// How long an idle core sleeps at most: what a packet may wait at the edge of idleness.
+pub const IDLE_SLEEP: Duration = Duration::from_micros(50);
+
+/// Turns after the order to stop, so that resets of cut sessions reach their neighbours.
+pub const FAREWELL_TURNS: usize = 16;

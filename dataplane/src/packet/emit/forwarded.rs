@@ -1,0 +1,38 @@
+//! A received datagram, sent on by a router.
+
+use super::LinkOut;
+use crate::nic::{Frame, Full};
+use crate::packet::ethernet;
+
+/// Offset of the TTL in an IPv4 header; the header's checksum follows at 10.
+const IPV4_TTL: usize = 8;
+/// Offset of the hop limit in an IPv6 header.
+const IPV6_HOP_LIMIT: usize = 7;
+
+/// Writes `datagram` behind a new Ethernet header, its TTL or hop limit (which must not be 0) less by one.
+///
+/// # Errors
+/// [`Full`]: it does not fit the frame.
+pub fn forwarded<F: Frame>(frame: &mut F, link: &LinkOut, datagram: &[u8]) -> Result<(), Full> {
+    let l2 = link.header_len();
+    frame.push(&[0; ethernet::HEADER_LEN + ethernet::TAG_LEN][..l2])?;
+    frame.push(datagram)?;
+    let (header, ip) = frame.data_mut().split_at_mut(l2);
+    let v6 = ip.first().is_some_and(|first| first >> 4 == 6);
+    link.write(header, if v6 { ethernet::IPV6 } else { ethernet::IPV4 });
+    if v6 {
+        // RFC 8200 3: "Decremented by 1 by each node that forwards the packet".
+        ip[IPV6_HOP_LIMIT] -= 1;
+        return Ok(());
+    }
+    let word = |ip: &[u8], at: usize| u16::from_be_bytes([ip[at], ip[at + 1]]);
+    let before = word(ip, IPV4_TTL);
+    ip[IPV4_TTL] -= 1;
+    let after = word(ip, IPV4_TTL);
+    // RFC 1624 3, equation 3: HC' = ~(~HC + ~m + m').
+    let sum = u32::from(!word(ip, 10)) + u32::from(!before) + u32::from(after);
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let folded = (folded & 0xffff) + (folded >> 16);
+    ip[10..12].copy_from_slice(&(!(folded as u16)).to_be_bytes());
+    Ok(())
+}
