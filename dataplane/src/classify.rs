@@ -1,1 +1,155 @@
-//! In progress.
+//! The first packet of a flow: who may have it.
+//!
+//! The order is the policy's ([`control::policy::Policy::decide`], which `explain` runs too): tproxy entries, tproxy
+//! rules, filter, zones, service. What is added here is what only the packet path knows: whether a packet may begin
+//! a flow at all, and the claim of a one-shot entry, which exactly one packet on one core wins.
+
+use std::sync::Arc;
+
+use control::policy::{Decision, EntryMatch, NewFlow, NoTrace, RejectKind, Verdict};
+use control::tproxy::{Entry, Flags};
+use tcp::Instant;
+
+use crate::counters::Counter;
+use crate::flow::Key;
+use crate::nic::Nic;
+use crate::packet::{Transport, icmp};
+use crate::worker::{Arrival, Worker};
+
+impl<N: Nic> Worker<N> {
+    /// Decides a packet that belongs to no flow.
+    pub(crate) fn classify(&mut self, now: Instant, key: Key, arrival: Arrival<'_, N::Frame>) {
+        let ip = arrival.ip;
+        if let Transport::Tcp { header, .. } = &ip.kind
+            && !is_opening(header)
+        {
+            return self.stray(now, &arrival);
+        }
+        if let Transport::Icmp(icmp::Message::EchoReply(_) | icmp::Message::Other { .. }) = &ip.kind {
+            return self.counters.count(Counter::IcmpUnmatched);
+        }
+        if ip.destination.is_multicast() || self.routes.is_subnet_broadcast(ip.destination) || is_broadcast(ip.destination) {
+            return self.counters.count(Counter::Multicast);
+        }
+        let flow = NewFlow {
+            interface: arrival.interface,
+            protocol: ip.protocol,
+            source: ip.source_socket(),
+            destination: ip.destination_socket(),
+        };
+        let decision = self.decide(&flow);
+        match decision.verdict {
+            Verdict::Proxy { .. } => self.open_session(now, key, &arrival, &decision),
+            Verdict::Forward => self.open_forward(now, key, arrival),
+            Verdict::Local => self.local_service(now, &arrival),
+            Verdict::Drop(reason) => self.counters.count(reason),
+            Verdict::Reject(kind) => self.reject(now, &arrival, kind),
+        }
+    }
+
+    /// Entries before rules; an entry for one connection only is claimed by the flow that would get in by it, and
+    /// whoever loses the claim goes on as if the entry were not there.
+    fn decide(&mut self, flow: &NewFlow) -> Decision {
+        let policy = Arc::clone(&self.policy);
+        let entry = self.table.lookup_foreign(flow.protocol, flow.destination, flow.source);
+        let matched = entry.as_ref().map(entry_match);
+        let decision = policy.decide(flow, matched.as_ref(), &mut NoTrace);
+        let Some(entry) = entry else { return decision };
+        if !takes(&decision) || self.claim(&entry) {
+            return decision;
+        }
+        policy.decide(flow, None, &mut NoTrace)
+    }
+
+    /// Claims an entry for one use; always granted when it is not a one-shot entry.
+    pub(crate) fn claim(&mut self, entry: &Entry) -> bool {
+        let won = self.table.claim(entry);
+        let once = entry.flags.contains(Flags::ONCE);
+        match (won, once) {
+            (true, true) => self.counters.count(Counter::OnceClaimed),
+            (true, false) => {}
+            (false, _) => self.counters.count(Counter::OnceLost),
+        }
+        won
+    }
+
+    /// A TCP segment that neither belongs to a flow nor may begin one.
+    ///
+    /// To the gateway itself it gets the RST of RFC 9293 3.10.7.1, if the filter would let it in; on its way to
+    /// others it is invalid (what netfilter does with `nf_conntrack_tcp_loose=0`) and dropped.
+    fn stray(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) {
+        let ip = arrival.ip;
+        if !self.routes.is_own(ip.destination) {
+            return self.counters.count(Counter::TcpOutOfState);
+        }
+        let flow = NewFlow {
+            interface: arrival.interface,
+            protocol: ip.protocol,
+            source: ip.source_socket(),
+            destination: ip.destination_socket(),
+        };
+        match self.policy.decide(&flow, None, &mut NoTrace).verdict {
+            Verdict::Local => self.local_service(now, arrival),
+            Verdict::Drop(reason) => self.counters.count(reason),
+            _ => self.counters.count(Counter::TcpOutOfState),
+        }
+    }
+
+    /// What the filter lets in to the gateway itself: answers to echo requests; everything else finds nobody.
+    fn local_service(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) {
+        match &arrival.ip.kind {
+            Transport::Icmp(icmp::Message::EchoRequest(echo)) => self.echo(now, arrival, echo),
+            Transport::Tcp { header, payload } => {
+                self.counters.count(Counter::LocalClosedPort);
+                self.refuse(now, arrival, header, payload.len());
+            }
+            Transport::Udp { .. } => {
+                self.counters.count(Counter::LocalClosedPort);
+                self.send_icmp_error(now, arrival, icmp::ErrorKind::Unreachable(icmp::Unreachable::Port));
+            }
+            _ => {
+                self.counters.count(Counter::LocalUnhandled);
+                self.send_icmp_error(now, arrival, icmp::ErrorKind::Unreachable(icmp::Unreachable::Protocol));
+            }
+        }
+    }
+
+    /// REJECT: dropped with an answer.
+    fn reject(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>, kind: RejectKind) {
+        self.counters.count(Counter::Rejected);
+        let unreachable = match kind {
+            RejectKind::TcpReset => {
+                if let Transport::Tcp { header, payload } = &arrival.ip.kind {
+                    self.refuse(now, arrival, header, payload.len());
+                }
+                return;
+            }
+            RejectKind::NetUnreachable => icmp::Unreachable::Net,
+            RejectKind::HostUnreachable => icmp::Unreachable::Host,
+            RejectKind::ProtoUnreachable => icmp::Unreachable::Protocol,
+            RejectKind::PortUnreachable => icmp::Unreachable::Port,
+            RejectKind::NetProhibited => icmp::Unreachable::NetAdminProhibited,
+            RejectKind::HostProhibited => icmp::Unreachable::HostAdminProhibited,
+            RejectKind::AdminProhibited => icmp::Unreachable::AdminProhibited,
+        };
+        self.send_icmp_error(now, arrival, icmp::ErrorKind::Unreachable(unreachable));
+    }
+}
+
+/// May this segment begin a connection? RFC 9293 3.10.7.2: in LISTEN an RST is ignored, an ACK refused, a SYN taken.
+pub(crate) fn is_opening(header: &tcp::Header) -> bool {
+    header.flags.contains(tcp::Flags::SYN) && !header.flags.intersects(tcp::Flags::ACK | tcp::Flags::RST | tcp::Flags::FIN)
+}
+
+/// Does the decision let the flow use the entry it was made with?
+fn takes(decision: &Decision) -> bool {
+    decision.tproxy && !matches!(decision.verdict, Verdict::Drop(_) | Verdict::Reject(_))
+}
+
+fn entry_match(entry: &Entry) -> EntryMatch {
+    EntryMatch { local: entry.local, foreign: entry.foreign, mark_only: entry.flags.contains(Flags::MARK) }
+}
+
+fn is_broadcast(address: std::net::IpAddr) -> bool {
+    matches!(address, std::net::IpAddr::V4(v4) if v4.is_broadcast())
+}

@@ -8,6 +8,7 @@
 //!              └ classify (new) → session ┘  forward · local · neighbour · icmp_error
 //! ```
 
+pub mod answer;
 pub mod classify;
 pub mod cli;
 pub mod clock;
@@ -15,16 +16,23 @@ pub mod counters;
 pub mod flow;
 pub mod forward;
 pub mod icmp_error;
+pub mod interface;
 pub mod limits;
+pub mod link;
 pub mod local;
+pub mod mail;
 pub mod neighbour;
 pub mod nic;
 pub mod packet;
+pub mod random;
+pub mod related;
 pub mod route;
 pub mod run;
 pub mod session;
 pub mod socket;
+pub mod step;
 pub mod stream;
 pub mod task;
+pub mod terminate;
 pub mod timers;
 pub mod worker;

@@ -1,1 +1,258 @@
-//! In progress.
+//! The process: from a configuration to running cores and back.
+//!
+//! In the order of events: compile the policy → start DPDK → packet memory → ports → workers → control thread (this
+//! thread) → `ready` → … → drain → workers return → exit. Whatever fails before `ready` names the device or setting,
+//! and the exit code is 1; a bad configuration never gets here.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use control::config::{Config, Hugepages, Idle};
+use control::engine::{Engine, Exit, Setup};
+use control::mailbox::{CoreLink, FromCore, ToCore};
+use control::policy::Policy;
+use control::thread::ThreadOptions;
+use control::tproxy::Table;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use dpdk::{Eal, HugePages, Lcore, Pool, Port, Queue, Settings};
+use tracing::{error, info, warn};
+
+use crate::clock::Clock;
+use crate::limits::{self, Capacity};
+use crate::nic::PortId;
+use crate::nic::dpdk::DpdkNic;
+use crate::worker::{Busy, Options, Worker};
+
+/// What can go wrong before the gateway serves, in words for the operator.
+type Failure = Box<dyn std::error::Error>;
+
+/// Runs the gateway until it is told to stop.
+pub fn run(config_path: &Path, config: Config) -> ExitCode {
+    match serve(config_path, config) {
+        Ok(exit) => ended(&exit),
+        Err(failure) => {
+            error!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn ended(exit: &Exit) -> ExitCode {
+    match exit {
+        Exit::Drained => info!("drained and stopped"),
+        Exit::Cut { sessions } => warn!(sessions, "stopped; sessions were cut"),
+        Exit::CoresGone => {
+            error!("a worker ended on its own: this is a fault of the gateway");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn serve(config_path: &Path, config: Config) -> Result<Exit, Failure> {
+    let policy = Arc::new(Policy::compile(&config, 1)?);
+    let cores = worker_cores(&config)?;
+    let eal = Eal::init(&eal_options(&config, &cores))?;
+    for choice in eal.choices() {
+        info!("{choice}");
+    }
+    let lcore = eal.workers().first().ok_or("DPDK has no worker core")?;
+    let (nic, ports) = open_ports(&eal, &config, &policy, lcore)?;
+
+    let seeds = seeds()?;
+    let (table, writer) = control::tproxy::table(control::tproxy::limits::ENTRIES_DEFAULT, seeds[1]);
+    let (to_core, mailbox) = bounded(limits::MAILBOX);
+    let (to_control, from_cores) = bounded(limits::FROM_CORE);
+    let engine = Engine::new(
+        0,
+        Setup {
+            policy: Arc::clone(&policy),
+            writer,
+            cores: vec![CoreLink { core: 0, to: to_core }],
+            own_uid: own_uid(),
+            version: env!("CARGO_PKG_VERSION"),
+            config: config.clone(),
+        },
+    );
+    let core = Core {
+        options: Options {
+            core: 0,
+            seed: seeds[0],
+            limits: Capacity::for_memory((config.dpdk.memory_mib as usize) << 20),
+        },
+        idle: config.dpdk.idle,
+        nic,
+        ports,
+        policy,
+        table,
+        mailbox,
+        control: to_control,
+    };
+    eal.launch(lcore, move || core.run())?;
+    let options = ThreadOptions { config_path: config_path.to_owned(), from_cores, ready: Box::new(say_ready) };
+    let exit = control::thread::run(engine, options);
+    // If the control sockets could not be opened, the engine is gone and with it the core's box: it stops by itself.
+    eal.wait(lcore)?;
+    Ok(exit?)
+}
+
+/// The CPUs that run workers: those of the file, else all but the first.
+fn worker_cores(config: &Config) -> Result<Vec<u32>, Failure> {
+    let allowed = dpdk::allowed_cpus()?;
+    let wanted = config.dpdk.cores.clone().unwrap_or_else(|| match allowed.as_slice() {
+        [only] => vec![*only],
+        [_, rest @ ..] => rest.to_vec(),
+        [] => Vec::new(),
+    });
+    if wanted.len() > 1 {
+        warn!("one worker runs in this version: CPU {}; the other {} are left alone", wanted[0], wanted.len() - 1);
+    }
+    Ok(wanted.into_iter().take(1).collect())
+}
+
+fn eal_options(config: &Config, cores: &[u32]) -> dpdk::Options {
+    dpdk::Options {
+        cores: cores.to_vec(),
+        hugepages: match config.dpdk.hugepages {
+            Hugepages::Auto => HugePages::Auto,
+            Hugepages::Size2M => HugePages::Size2M,
+            Hugepages::Size1G => HugePages::Size1G,
+            Hugepages::Off => HugePages::Off,
+        },
+        memory_mib: config.dpdk.memory_mib,
+        pci: config.interfaces.iter().any(|interface| dpdk::names_pci(&interface.port)),
+        args: config.dpdk.args.clone(),
+        ..dpdk::Options::default()
+    }
+}
+
+/// Attaches every device once (interfaces with VLANs share one) and says what was chosen for each.
+fn open_ports(
+    eal: &Eal,
+    config: &Config,
+    policy: &Policy,
+    lcore: &Lcore,
+) -> Result<(DpdkNic, Vec<PortId>), Failure> {
+    let bytes = (config.dpdk.memory_mib as usize) << 20;
+    let buffers = Pool::buffers_for(bytes / 4 * 3, dpdk::limits::DATA_ROOM);
+    let pool = Pool::new(eal, Some(lcore), buffers, dpdk::limits::DATA_ROOM)?;
+    info!("packet memory: {} buffers of {} bytes", pool.capacity(), pool.data_room());
+    let rss_seed = seeds()?[0];
+    let mut devices: Vec<&str> = Vec::new();
+    let mut queues: Vec<Queue> = Vec::new();
+    let mut ports = Vec::new();
+    for interface in policy.interfaces() {
+        if let Some(shared) = devices.iter().position(|device| *device == interface.port) {
+            ports.push(PortId(u16::try_from(shared)?));
+            continue;
+        }
+        let settings = Settings { queues: 1, mtu: interface.mtu, rss_seed };
+        let mut port = Port::attach(eal, &interface.port, &settings, std::slice::from_ref(&pool))
+            .map_err(|error| format!("interface {}: {error}", interface.name))?;
+        info!("{}: {} ({}), {}", interface.name, port.name(), port.driver(), port.link());
+        for choice in port.choices() {
+            info!("{}: {choice}", interface.name);
+        }
+        ports.push(PortId(u16::try_from(devices.len())?));
+        devices.push(&interface.port);
+        queues.push(port.queue(0).ok_or_else(|| format!("interface {}: the port has no queue", interface.name))?);
+    }
+    Ok((DpdkNic::new(pool, queues), ports))
+}
+
+/// Random numbers of the system: what keys the core's tables, sequence numbers and ports.
+fn seeds() -> Result<[u64; 2], Failure> {
+    let mut bytes = [0; 16];
+    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
+    let (first, second) = bytes.split_at(8);
+    Ok([u64::from_ne_bytes(first.try_into()?), u64::from_ne_bytes(second.try_into()?)])
+}
+
+/// The user this process runs as, who may ask what root may.
+fn own_uid() -> u32 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid())
+}
+
+/// Ports are up, sockets are open: whoever waits for it on stdout, and systemd, are told.
+fn say_ready() {
+    let mut out = std::io::stdout();
+    // A closed stdout is the caller's choice.
+    let _ = writeln!(out, "ready").and_then(|()| out.flush());
+    if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
+        warn!("systemd was not told: {error}");
+    }
+}
+
+/// What a core takes with it to its CPU.
+struct Core {
+    options: Options,
+    idle: Idle,
+    nic: DpdkNic,
+    ports: Vec<PortId>,
+    policy: Arc<Policy>,
+    table: Arc<Table>,
+    mailbox: Receiver<ToCore>,
+    control: Sender<FromCore>,
+}
+
+impl Core {
+    /// Turns until the worker has stopped.
+    fn run(self) {
+        let clock = Clock::cycles();
+        let Core { options, idle, nic, ports, policy, table, mailbox, control } = self;
+        let mut worker = Worker::new(&options, clock.now(), nic, &ports, policy, table, mailbox, control);
+        let mut rest = Rest::new(idle);
+        let mut busy = Busy::default();
+        while !worker.is_stopped() {
+            let began = dpdk::cycles();
+            let now = clock.now();
+            let turn = worker.turn(now);
+            if turn.work > 0 {
+                busy.busy_cycles += dpdk::cycles() - began;
+                rest.wake();
+            } else {
+                rest.pause(turn.next.map(|next| next - now));
+                busy.idle_cycles += dpdk::cycles() - began;
+            }
+            worker.account(busy);
+        }
+        // What the end had to say (resets of cut sessions) goes out before the ports close.
+        for _ in 0..limits::FAREWELL_TURNS {
+            worker.turn(clock.now());
+        }
+    }
+}
+
+/// What a core does in a turn without work: nothing (`poll`), or less and less (`adaptive`).
+struct Rest {
+    idle: Idle,
+    turns: u32,
+}
+
+impl Rest {
+    fn new(idle: Idle) -> Self {
+        Self { idle, turns: 0 }
+    }
+
+    fn wake(&mut self) {
+        self.turns = 0;
+    }
+
+    /// Pauses, then gives the CPU away, then sleeps; never beyond the next deadline.
+    fn pause(&mut self, until_next: Option<Duration>) {
+        self.turns = self.turns.saturating_add(1);
+        match (self.idle, self.turns) {
+            (Idle::Poll, _) | (Idle::Adaptive, ..limits::IDLE_SPINS) => std::hint::spin_loop(),
+            (Idle::Adaptive, ..limits::IDLE_YIELDS) => std::thread::yield_now(),
+            (Idle::Adaptive, _) => {
+                let sleep = until_next.map_or(limits::IDLE_SLEEP, |next| next.min(limits::IDLE_SLEEP));
+                #[expect(clippy::disallowed_methods, reason = "an idle core gives its CPU to others on small machines")]
+                std::thread::sleep(sleep);
+            }
+        }
+    }
+}

@@ -1,1 +1,196 @@
-//! In progress.
+//! A session: what one client does with one service, from its first SYN to the summary line.
+//!
+//! ```text
+//!             accept: mirror                                     accept: immediate
+//! SYN ──→ HELD  (SYN to the server, nothing answered)       SYN ──→ ANSWERED (SYN-ACK is ours)
+//!          │ server's SYN-ACK: ours to the client, with its numbers   │ client's ACK
+//!          │ refusal, ICMP, silence: the same to the client           ↓
+//!          ↓ client's ACK                                            RUNNING ── connect() ──→ server leg
+//!         RUNNING: the proxy task has both streams
+//!          ↓ the task returns (or panics, or is cut)
+//!         CLOSING: what was written is still delivered, FINs are exchanged
+//!          ↓ both connections closed, TIME-WAIT over
+//!         gone
+//! ```
+//!
+//! The parts: [`open`] admits a new flow, [`mirror`] carries the server's answer to the held client, [`serve`] runs
+//! the proxy and ends the session. A session keeps the policy it was decided under until it is gone.
+
+pub mod mirror;
+pub mod open;
+pub mod serve;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_task::Task;
+use control::policy::{InterfaceId, ListenerId, Policy, RuleRef, Service, ServiceId, ZoneId};
+use slotmap::{SlotMap, new_key_type};
+use smallvec::SmallVec;
+use tcp::Instant;
+
+use crate::flow::FlowId;
+use crate::socket::{Leg, SocketKey};
+use crate::task::Reply;
+
+new_key_type! {
+    /// A session of this core; stale keys find nothing.
+    pub struct SessionKey;
+}
+
+/// All sessions of a core.
+pub type Sessions = SlotMap<SessionKey, Session>;
+
+/// What one client does with one service.
+pub struct Session {
+    /// Number for people: unique on this core.
+    pub id: u64,
+    /// The policy it was decided under.
+    pub policy: Arc<Policy>,
+    /// The service that serves it.
+    pub service: ServiceId,
+    /// The listener that led there.
+    pub listener: ListenerId,
+    /// Zone of the client.
+    pub client_zone: Option<ZoneId>,
+    /// Zone of the original destination.
+    pub server_zone: Option<ZoneId>,
+    /// Where the client's packets come in.
+    pub interface: InterfaceId,
+    /// The client.
+    pub client: SocketAddr,
+    /// Whom the client meant.
+    pub original: SocketAddr,
+    /// Who the server is and as whom we speak to it, once that is chosen.
+    pub server: Option<(SocketAddr, SocketAddr)>,
+    /// The rule that took the flow.
+    pub rule: Option<RuleRef>,
+    /// When its first packet came.
+    pub started: Instant,
+    /// When a byte last moved; for listings.
+    pub last: Instant,
+    /// The client's flow table entry.
+    pub client_flow: FlowId,
+    /// The client's connection, once there is one.
+    pub client_socket: Option<SocketKey>,
+    /// The server's connection, once there is one.
+    pub server_socket: Option<SocketKey>,
+    /// The client's SYN while it is held.
+    pub held: Option<Box<Held>>,
+    /// Who waits for the server leg (`accept: immediate`).
+    pub connecting: Option<Reply<Result<SocketKey, proxy::ConnectError>>>,
+    /// Which of a directed service's servers is tried.
+    pub attempt: usize,
+    /// The client's handshake is complete: it no longer counts as half-open.
+    pub established: bool,
+    /// The proxy.
+    pub task: Option<Task<()>>,
+    /// How it ended, when it has.
+    pub ended: Option<Ended>,
+}
+
+impl Session {
+    /// The service's settings.
+    pub fn service(&self) -> &Service {
+        self.policy.service(self.service)
+    }
+
+    /// The connection of one side.
+    pub fn socket(&self, leg: Leg) -> Option<SocketKey> {
+        match leg {
+            Leg::Client => self.client_socket,
+            Leg::Server => self.server_socket,
+        }
+    }
+
+    /// Forgets the connection of one side.
+    pub fn forget_socket(&mut self, leg: Leg) {
+        match leg {
+            Leg::Client => self.client_socket = None,
+            Leg::Server => self.server_socket = None,
+        }
+    }
+
+    /// One word for listings.
+    pub fn stage(&self) -> &'static str {
+        match (&self.held, &self.task, self.ended) {
+            (Some(_), ..) => "held",
+            (None, None, None) => "answered",
+            (None, Some(_), None) => "running",
+            (.., Some(_)) => "closing",
+        }
+    }
+}
+
+/// A SYN that waits for the server's answer.
+pub struct Held {
+    /// Its TCP header.
+    pub syn: tcp::Header,
+    /// The IP packet, cut: what an ICMP error to the client quotes.
+    pub packet: SmallVec<[u8; 96]>,
+    /// Its time to live on arrival.
+    pub ttl: u8,
+    /// Its DSCP.
+    pub dscp: u8,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As the proxy, or whoever ended it before there was one, says.
+    With(proxy::Outcome),
+    /// The proxy broke: it panicked.
+    Broken,
+}
+
+impl Ended {
+    /// An end before a byte was passed on.
+    pub fn unserved(reason: proxy::Reason) -> Self {
+        Self::With(proxy::Outcome::unserved(reason))
+    }
+
+    /// Verdict, reason and bytes (to the server, to the client) of the summary record.
+    pub fn record(self) -> (&'static str, &'static str, u64, u64) {
+        match self {
+            Self::With(outcome) => {
+                (outcome.verdict.name(), outcome.reason.name(), outcome.to_server, outcome.to_client)
+            }
+            Self::Broken => ("DENIED_BY_UNKNOWN_FAIL", "proxy_broken", 0, 0),
+        }
+    }
+}
+
+/// What a task asks of the worker; served after the tasks of the turn have run.
+#[derive(Debug)]
+pub enum Request {
+    /// A connection to the server.
+    Connect {
+        /// For whom.
+        session: SessionKey,
+        /// To whom.
+        target: proxy::Target,
+        /// Where the socket goes.
+        reply: Reply<Result<SocketKey, proxy::ConnectError>>,
+    },
+    /// A tproxy request to the control thread.
+    Tproxy {
+        /// What.
+        request: control::requests::Request,
+        /// Where the answer goes.
+        reply: Reply<Result<control::requests::Reply, control::requests::Errno>>,
+    },
+    /// A line for the operator's log.
+    Notice {
+        /// Whose.
+        session: SessionKey,
+        /// What.
+        text: String,
+    },
+    /// The proxy returned, or broke.
+    Ended {
+        /// Whose.
+        session: SessionKey,
+        /// How.
+        ended: Ended,
+    },
+}

@@ -1,1 +1,232 @@
-//! In progress.
+//! The TCP connections of one core, and what proxy tasks and the worker share of them.
+//!
+//! A socket is one terminated connection with the path its segments take and the wakers of the task that reads or
+//! writes it. The worker feeds it segments and deadlines ([`crate::worker`]), the task moves bytes
+//! ([`crate::stream`]); whoever changes it *touches* it, and touched sockets are asked once per turn what they want
+//! to say ([`crate::terminate`]). Worker and tasks run in turn on one thread: the `RefCell`s here are never borrowed
+//! across a call into the other.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::Waker;
+
+use slotmap::{SlotMap, new_key_type};
+use tcp::{Connection, Instant};
+
+use crate::flow::FlowId;
+use crate::route::NextHop;
+use crate::session::{Request, SessionKey};
+use crate::task::Executor;
+use crate::timers::Wheel;
+
+new_key_type! {
+    /// A socket of this core; stale keys find nothing.
+    pub struct SocketKey;
+    /// A sleeping task's alarm.
+    pub struct AlarmKey;
+}
+
+/// Which of the two connections of a proxied flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leg {
+    /// Between the client and us; we speak as the server.
+    Client,
+    /// Between us and the server; we speak as the client.
+    Server,
+}
+
+impl Leg {
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+/// Where a connection's segments go, and what their IP header says.
+#[derive(Clone, Debug)]
+pub struct Path {
+    /// The address we speak from, as the peer sees it.
+    pub local: SocketAddr,
+    /// The peer.
+    pub remote: SocketAddr,
+    /// The way there, as the routes of [`Path::generation`] say.
+    pub next_hop: NextHop,
+    /// Generation of the policy the next hop was looked up in.
+    pub generation: u64,
+    /// Time to live of what we send.
+    pub ttl: u8,
+    /// DSCP (upper six bits) of what we send; ECN is the connection's.
+    pub dscp: u8,
+}
+
+/// One terminated connection.
+pub struct Socket<P: tcp::Payload> {
+    /// The state machine.
+    pub connection: Connection<P>,
+    /// Where its segments go.
+    pub path: Path,
+    /// The session it belongs to.
+    pub session: SessionKey,
+    /// Which side of that session.
+    pub leg: Leg,
+    /// Its entry in the flow table.
+    pub flow: FlowId,
+    /// A task holds a [`crate::stream::SocketStream`] on it: it stays, even closed, until that is dropped.
+    pub owned: bool,
+    /// A task has held it at some time: how it ends is that task's business.
+    pub was_owned: bool,
+    /// Which timer of the wheel counts; later ones that still ring are ignored.
+    pub armed: Option<Instant>,
+    touched: bool,
+    /// The task's: it reads and writes by one waker (see [`proxy::stream`]).
+    pub(crate) waker: Option<Waker>,
+}
+
+impl<P: tcp::Payload> Socket<P> {
+    /// A socket nobody reads or writes yet.
+    pub fn new(connection: Connection<P>, path: Path, session: SessionKey, leg: Leg, flow: FlowId) -> Self {
+        Self {
+            connection,
+            path,
+            session,
+            leg,
+            flow,
+            owned: false,
+            was_owned: false,
+            armed: None,
+            touched: false,
+            waker: None,
+        }
+    }
+
+    /// Wakes the task, if it waits for this socket: once per segment at most, it asks the connection what is new.
+    pub fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// All sockets of a core.
+pub struct Sockets<P: tcp::Payload> {
+    sockets: SlotMap<SocketKey, Socket<P>>,
+    touched: Vec<SocketKey>,
+}
+
+impl<P: tcp::Payload> Sockets<P> {
+    fn new() -> Self {
+        Self { sockets: SlotMap::with_key(), touched: Vec::new() }
+    }
+
+    /// Number of sockets.
+    pub fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.sockets.is_empty()
+    }
+
+    /// Adds one, touched: a new connection has something to say.
+    pub fn insert(&mut self, socket: Socket<P>) -> SocketKey {
+        let key = self.sockets.insert(socket);
+        self.touch(key);
+        key
+    }
+
+    /// Finds one.
+    pub fn get(&self, key: SocketKey) -> Option<&Socket<P>> {
+        self.sockets.get(key)
+    }
+
+    /// Finds one to be changed; whoever changes what it may send touches it.
+    pub fn get_mut(&mut self, key: SocketKey) -> Option<&mut Socket<P>> {
+        self.sockets.get_mut(key)
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, key: SocketKey) -> Option<Socket<P>> {
+        self.sockets.remove(key)
+    }
+
+    /// Has it asked, this turn, what it wants to say.
+    pub fn touch(&mut self, key: SocketKey) {
+        if let Some(socket) = self.sockets.get_mut(key)
+            && !socket.touched
+        {
+            socket.touched = true;
+            self.touched.push(key);
+        }
+    }
+
+    /// The touched ones, for the turn's end; `keys` is the caller's to reuse.
+    pub fn take_touched(&mut self, keys: &mut Vec<SocketKey>) {
+        std::mem::swap(&mut self.touched, keys);
+        self.touched.clear();
+        for key in keys.iter() {
+            if let Some(socket) = self.sockets.get_mut(*key) {
+                socket.touched = false;
+            }
+        }
+    }
+
+    /// Is any waiting to be asked?
+    pub fn has_touched(&self) -> bool {
+        !self.touched.is_empty()
+    }
+}
+
+/// What rings on the wheel of a core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// A connection's deadline.
+    Socket(SocketKey),
+    /// A sleeping task.
+    Alarm(AlarmKey),
+    /// A server has had its service's time to answer.
+    Connect(SessionKey, SocketKey),
+    /// A forwarded flow may have expired.
+    Forward(crate::forward::ForwardKey),
+}
+
+/// A sleeping task.
+#[derive(Debug, Default)]
+pub struct Alarm {
+    pub(crate) rung: bool,
+    pub(crate) waker: Option<Waker>,
+}
+
+/// What the worker and the tasks of a core share.
+pub struct Shared<P: tcp::Payload> {
+    /// The turn's time.
+    pub now: Cell<Instant>,
+    /// The connections.
+    pub sockets: RefCell<Sockets<P>>,
+    /// All deadlines of the core.
+    pub wheel: RefCell<Wheel<Timer>>,
+    /// Sleeping tasks.
+    pub alarms: RefCell<SlotMap<AlarmKey, Alarm>>,
+    /// What tasks ask of the worker, served once per turn.
+    pub requests: RefCell<Vec<Request>>,
+    /// The tasks.
+    pub executor: Executor,
+}
+
+impl<P: tcp::Payload> Shared<P> {
+    /// An empty core at `now`.
+    pub fn new(now: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            now: Cell::new(now),
+            sockets: RefCell::new(Sockets::new()),
+            wheel: RefCell::new(Wheel::new(now)),
+            alarms: RefCell::new(SlotMap::with_key()),
+            requests: RefCell::new(Vec::new()),
+            executor: Executor::new(),
+        })
+    }
+}

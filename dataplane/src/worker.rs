@@ -1,1 +1,337 @@
-//! In progress.
+//! The whole way of a packet, in the order a packet meets it.
+//!
+//! One worker per core; it owns a queue pair of every port, its flows, connections, proxy tasks, timers and packet
+//! memory. It shares with the others only the policy's snapshots, the tproxy table and channels. Time is an argument,
+//! read once per turn by whoever calls [`Worker::turn`]: the core's loop ([`crate::run`]) or the simulator.
+//!
+//! What must hold: a packet ends exactly once, sent on or counted under a name; nothing that a packet says can make
+//! the worker panic, loop or allocate without bound.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use control::mailbox::{FromCore, ToCore};
+use control::policy::{InterfaceId, Policy};
+use control::tproxy::Table;
+use crossbeam_channel::{Receiver, Sender};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use slotmap::SlotMap;
+use smallvec::SmallVec;
+use tcp::{Instant, IsnGenerator};
+
+use crate::counters::{Counter, Counters};
+use crate::flow::{self, Key};
+use crate::forward::Forwards;
+use crate::icmp_error::IcmpErrors;
+use crate::interface::Interfaces;
+use crate::limits::{self, Capacity};
+use crate::local::Local;
+use crate::mail::TproxyWaiting;
+use crate::neighbour::{Bounds, Neighbours};
+use crate::nic::{BURST, Frame, Nic, PortId};
+use crate::packet::{self, Ip, Network, Packet, RxChecks, Transport, icmp};
+use crate::random::Random;
+use crate::route::Routes;
+use crate::session::Sessions;
+use crate::socket::{Shared, SocketKey, Timer};
+use crate::step::Step;
+
+/// Payload of a worker's frames.
+pub type SliceOf<N> = <<N as Nic>::Frame as Frame>::Slice;
+
+/// What a worker is made with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which core; for listings.
+    pub core: usize,
+    /// All random choices of this core come from it.
+    pub seed: u64,
+    /// How much it may hold.
+    pub limits: Capacity,
+}
+
+/// What a turn did, and when the next one is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Packets, timers, tasks and messages handled; 0: an idle turn.
+    pub work: usize,
+    /// The earliest deadline, if nothing comes in before.
+    pub next: Option<Instant>,
+}
+
+/// One core's gateway.
+pub struct Worker<N: Nic> {
+    pub(crate) core: usize,
+    pub(crate) capacity: Capacity,
+    pub(crate) nic: N,
+    pub(crate) interfaces: Interfaces,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) routes: Routes,
+    pub(crate) table: Arc<Table>,
+    pub(crate) flows: flow::Table<Step>,
+    pub(crate) sessions: Sessions,
+    pub(crate) sessions_started: u64,
+    pub(crate) half_open: usize,
+    pub(crate) per_service: HashMap<String, u32, FixedState>,
+    pub(crate) forwards: Forwards,
+    pub(crate) shared: Rc<Shared<SliceOf<N>>>,
+    pub(crate) neighbours: Neighbours<N::Frame>,
+    pub(crate) local: Local,
+    pub(crate) icmp: IcmpErrors,
+    pub(crate) counters: Counters,
+    pub(crate) isn: IsnGenerator,
+    pub(crate) random: Random,
+    pub(crate) mailbox: Receiver<ToCore>,
+    pub(crate) control: Sender<FromCore>,
+    pub(crate) tproxy_waiting: TproxyWaiting,
+    pub(crate) draining: bool,
+    pub(crate) stopped: bool,
+    pub(crate) busy: Busy,
+    burst: Vec<N::Frame>,
+    pub(crate) rung: Vec<Timer>,
+    pub(crate) touched: Vec<SocketKey>,
+    pub(crate) chunks: Vec<SliceOf<N>>,
+}
+
+/// Cycles spent in turns that found work, and in those that did not; fed by the core's loop.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Busy {
+    /// Cycles of busy turns.
+    pub busy_cycles: u64,
+    /// Cycles of idle turns and sleeps.
+    pub idle_cycles: u64,
+}
+
+/// A packet on its way through the worker: where it came in, what it says, and its bytes.
+pub(crate) struct Arrival<'a, F> {
+    pub(crate) interface: InterfaceId,
+    pub(crate) packet: &'a Packet,
+    pub(crate) ip: &'a Ip,
+    pub(crate) frame: F,
+}
+
+impl<N: Nic> Worker<N> {
+    /// A worker on `nic`; `ports` says, by interface id, which port each interface of the policy is on.
+    pub fn new(
+        options: &Options,
+        now: Instant,
+        nic: N,
+        ports: &[PortId],
+        policy: Arc<Policy>,
+        table: Arc<Table>,
+        mailbox: Receiver<ToCore>,
+        control: Sender<FromCore>,
+    ) -> Self {
+        let interfaces = Interfaces::new(&policy, ports, &nic);
+        let mut random = Random::new(options.seed);
+        let mut worker = Self {
+            core: options.core,
+            capacity: options.limits,
+            routes: Routes::new(&policy),
+            interfaces,
+            nic,
+            policy,
+            table,
+            flows: flow::Table::new(options.limits.flows, random.next_u64()),
+            sessions: Sessions::with_key(),
+            sessions_started: 0,
+            half_open: 0,
+            per_service: HashMap::default(),
+            forwards: SlotMap::with_key(),
+            shared: Shared::new(now),
+            neighbours: Neighbours::new(random.next_u64(), Bounds::default()),
+            local: Local::new(),
+            icmp: IcmpErrors::new(random.next_u64()),
+            counters: Counters::new(),
+            isn: IsnGenerator::new(random.key()),
+            random,
+            mailbox,
+            control,
+            tproxy_waiting: TproxyWaiting::default(),
+            draining: false,
+            stopped: false,
+            busy: Busy::default(),
+            burst: Vec::with_capacity(BURST),
+            rung: Vec::with_capacity(limits::TIMERS_PER_TURN),
+            touched: Vec::new(),
+            chunks: Vec::new(),
+        };
+        worker.join_links();
+        worker
+    }
+
+    /// One turn: receive, decide, deliver, let the proxies go on, send.
+    pub fn turn(&mut self, now: Instant) -> Turn {
+        self.shared.now.set(now);
+        let mut work = self.read_mail(now);
+        for port in (0..self.nic.ports()).map(PortId) {
+            let mut burst = std::mem::take(&mut self.burst);
+            work += self.nic.receive(port, &mut burst);
+            for frame in burst.drain(..) {
+                self.packet(now, port, frame);
+            }
+            self.burst = burst;
+        }
+        work += self.expire(now);
+        work += self.run_tasks(now);
+        work += self.transmit(now);
+        self.neighbour_events(now);
+        let refused = self.nic.flush();
+        self.counters.add(Counter::TxRefused, refused as u64);
+        Turn { work, next: self.next_deadline(now) }
+    }
+
+    /// One packet, from the wire to its step.
+    fn packet(&mut self, now: Instant, port: PortId, frame: N::Frame) {
+        self.counters.count(Counter::RxPackets);
+        let packet = match packet::parse(frame.data(), RxChecks::of(&frame)) {
+            Ok(packet) => packet,
+            Err(malformed) => return self.counters.count(malformed),
+        };
+        let Some(interface) = self.interfaces.find(port, packet.link.vlan) else {
+            return self.counters.count(Counter::UnknownVlan);
+        };
+        let destination = packet.link.destination;
+        if destination != self.interfaces.get(interface).mac && !destination.is_group() {
+            return self.counters.count(Counter::NotForUsMac);
+        }
+        match &packet.network {
+            Network::Arp(arp) => self.arp(now, interface, arp, &frame),
+            Network::Ip(ip) => self.datagram(now, Arrival { interface, packet: &packet, ip, frame }),
+            Network::Other => self.counters.count(Counter::UnknownEthertype),
+        }
+    }
+
+    /// One IP datagram: a flow that is known goes its step, one that is not is classified.
+    fn datagram(&mut self, now: Instant, arrival: Arrival<'_, N::Frame>) {
+        let ip = arrival.ip;
+        if ip.fragment.is_some() {
+            return self.counters.count(Counter::Fragment);
+        }
+        match &ip.kind {
+            Transport::Icmp(icmp::Message::Neighbour(message)) => return self.neighbour_discovery(now, &arrival, message),
+            Transport::Icmp(icmp::Message::Error(error)) => return self.related(now, &arrival, error),
+            _ => {}
+        }
+        let key = Key::new(arrival.interface, ip.protocol, ip.source_socket(), ip.destination_socket());
+        match self.flows.find(&key).map(|id| (id, self.flows[id])) {
+            Some((_, Step::Proxy { session, leg })) => self.proxied(now, session, leg, key, arrival),
+            Some((_, Step::Forward { forward, direction })) => self.forward(now, forward, direction, key, arrival),
+            None => self.classify(now, key, arrival),
+        }
+    }
+
+    /// Timers whose time has come.
+    fn expire(&mut self, now: Instant) -> usize {
+        let mut rung = std::mem::take(&mut self.rung);
+        self.shared.wheel.borrow_mut().expire(now, limits::TIMERS_PER_TURN, &mut rung);
+        let work = rung.len();
+        for timer in rung.drain(..) {
+            match timer {
+                Timer::Socket(key) => self.socket_timeout(now, key),
+                Timer::Alarm(key) => self.alarm(key),
+                Timer::Connect(session, socket) => self.connect_timeout(now, session, socket),
+                Timer::Forward(key) => self.forward_timeout(now, key),
+            }
+        }
+        self.rung = rung;
+        if self.neighbours.deadline().is_some_and(|at| at <= now) {
+            self.neighbours.handle_timeout(now);
+        }
+        work
+    }
+
+    /// Proxy tasks that may go on, then what they asked for; twice, so that an answer given at once is used at once.
+    fn run_tasks(&mut self, now: Instant) -> usize {
+        let mut work = 0;
+        for _ in 0..2 {
+            let ran = self.shared.executor.run(limits::TASKS_PER_TURN);
+            self.counters.add(Counter::TaskPanicked, ran.panicked as u64);
+            work += ran.polled + self.serve_requests(now);
+        }
+        work
+    }
+
+    fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        if !self.shared.executor.is_idle() || self.shared.sockets.borrow().has_touched() {
+            return Some(now);
+        }
+        let timers = self.shared.wheel.borrow().next();
+        [timers, self.neighbours.deadline()].into_iter().flatten().min()
+    }
+
+    fn alarm(&mut self, key: crate::socket::AlarmKey) {
+        if let Some(alarm) = self.shared.alarms.borrow_mut().get_mut(key) {
+            alarm.rung = true;
+            if let Some(waker) = alarm.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// The gateway has been told to stop and has nothing left to say.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// What it still holds, for tests that nothing is left behind.
+    pub fn audit(&self) -> Audit {
+        Audit {
+            flows: self.flows.len(),
+            sessions: self.sessions.len(),
+            sockets: self.shared.sockets.borrow().len(),
+            half_open: self.half_open,
+            forwards: self.forwards.len(),
+            neighbours_held: self.neighbours.held(),
+        }
+    }
+
+    /// Cycles of the core's loop, for the report.
+    pub fn account(&mut self, busy: Busy) {
+        self.busy = busy;
+    }
+
+    /// The ports.
+    pub fn nic(&self) -> &N {
+        &self.nic
+    }
+
+    /// The counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}
+
+/// What a worker holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Entries of the flow table.
+    pub flows: usize,
+    /// Sessions, closing ones included.
+    pub sessions: usize,
+    /// Connections, TIME-WAIT included.
+    pub sockets: usize,
+    /// Sessions whose client is not yet established.
+    pub half_open: usize,
+    /// Forwarded flows.
+    pub forwards: usize,
+    /// Frames that wait for a neighbour's address.
+    pub neighbours_held: usize,
+}
+
+/// The first bytes of a packet, kept to quote them in an ICMP error.
+pub(crate) fn quotable<F: Frame>(arrival: &Arrival<'_, F>) -> SmallVec<[u8; 96]> {
+    let datagram = &arrival.frame.data()[arrival.ip.datagram()];
+    SmallVec::from_slice(&datagram[..datagram.len().min(limits::QUOTE_BYTES)])
+}
+
+impl<N: Nic> Drop for Worker<N> {
+    /// Tasks hold their streams and these the core: they are ended first, so that nothing is left of the circle.
+    fn drop(&mut self) {
+        self.sessions.clear();
+        while !self.shared.executor.is_idle() {
+            self.shared.executor.run(limits::TASKS_PER_TURN);
+        }
+    }
+}

@@ -15,15 +15,15 @@ on_every_device!(
 );
 
 fn untouched_traffic_is_dropped_and_counted(world: &World, family: Family) {
-    nothing_arrives(world, family, port::UNTOUCHED + port::ECHO, "filter_policy");
+    nothing_arrives(world, family, port::UNTOUCHED + port::ECHO, "drop_filter_policy");
 }
 
 fn without_a_listener_nothing_passes(world: &World, family: Family) {
-    nothing_arrives(world, family, port::NO_LISTENER + port::ECHO, "no_listener");
+    nothing_arrives(world, family, port::NO_LISTENER + port::ECHO, "drop_no_listener");
 }
 
 fn a_zone_keeps_its_servers_to_itself(world: &World, family: Family) {
-    nothing_arrives(world, family, port::NOT_LET_IN + port::ECHO, "inbound_denied");
+    nothing_arrives(world, family, port::NOT_LET_IN + port::ECHO, "drop_inbound_denied");
 }
 
 /// A server listens on `port`; the client gets no answer, the server no segment, and the operator the reason.
@@ -60,8 +60,8 @@ fn the_gateways_own_addresses_answer_pings_and_nothing_else(world: &World, famil
         assert!(world.client.ping(family.gateway(n)), "{} does not answer", family.gateway(n));
     }
     let (gateway, timeout) = (family.gateway(1).to_string(), limits::SILENCE_S.to_string());
-    let before = world.counter("filter_policy");
+    let before = world.counter("drop_filter_policy");
     let result = world.client.client(&["connect", &gateway, "22", "--timeout", &timeout]);
     assert_eq!(result["result"], "timeout", "INPUT drops what is not for a proxy: {result}");
-    world.wait_for_counter("filter_policy", before);
+    world.wait_for_counter("drop_filter_policy", before);
 }

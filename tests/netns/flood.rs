@@ -64,7 +64,7 @@ fn malformed(world: &World) -> u64 {
 
 /// A few of the names that this flood makes move, from each layer.
 const MALFORMED: [&str; 5] =
-    ["arp_unsupported", "ipv4_checksum", "ipv4_frame_short", "ipv6_frame_short", "tcp_checksum"];
+    ["malformed_arp_unsupported", "malformed_ipv4_checksum", "malformed_ipv4_frame_short", "malformed_ipv6_frame_short", "malformed_tcp_checksum"];
 
 /// The gateway's Ethernet address, as the client has resolved it.
 #[track_caller]

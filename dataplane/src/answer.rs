@@ -1,0 +1,107 @@
+//! What the gateway itself says about packets of others: RST and ICMP errors.
+//!
+//! Own ICMP errors are sent where RFC 1812 4.3.2 and RFC 4443 2.4 want them and at a bounded rate; errors relayed to a
+//! held client have the same bound. A RST answers a segment (RFC 9293 3.10.7), so its rate is the sender's.
+
+use std::net::IpAddr;
+
+use control::policy::InterfaceId;
+use tcp::Instant;
+
+use crate::counters::Counter;
+use crate::icmp_error;
+use crate::nic::Nic;
+use crate::packet::emit::{self, IpOut};
+use crate::packet::icmp;
+use crate::session::{Held, SessionKey};
+use crate::worker::{Arrival, Worker};
+
+impl<N: Nic> Worker<N> {
+    /// Answers a segment that finds no connection, in the name of whom it was sent to.
+    pub(crate) fn refuse(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival<'_, N::Frame>,
+        header: &tcp::Header,
+        payload_len: usize,
+    ) {
+        let Some(reset) = tcp::reset_for(header, payload_len) else { return };
+        let ip = IpOut::new(arrival.ip.destination, arrival.ip.source);
+        self.send_reset(now, arrival.interface, &ip, &reset);
+    }
+
+    /// Refuses a held client as the server refused us.
+    pub(crate) fn refuse_held(&mut self, now: Instant, key: SessionKey, held: &Held) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let Some(reset) = tcp::reset_for(&held.syn, 0) else { return };
+        let ip = IpOut::new(session.original.ip(), session.client.ip());
+        self.send_reset(now, session.interface, &ip, &reset);
+    }
+
+    fn send_reset(&mut self, now: Instant, interface: InterfaceId, ip: &IpOut, reset: &tcp::Header) {
+        let Some(next_hop) = self.routes.lookup_from(interface, ip.destination) else {
+            return self.counters.count(Counter::NoRoute);
+        };
+        let Some(frame) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
+        self.counters.count(Counter::RstSent);
+        let offloads = self.interfaces.get(next_hop.interface).offloads;
+        self.deliver(now, &next_hop, frame, |frame, link| {
+            emit::tcp(frame, link, ip, reset, std::iter::empty(), &offloads, None).is_ok()
+        });
+    }
+
+    /// Tells the sender of a packet why it goes no further.
+    pub(crate) fn send_icmp_error(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>, kind: icmp::ErrorKind) {
+        if let Err(withheld) = self.icmp.permit(now, arrival.packet, &self.routes) {
+            return self.counters.count(withheld);
+        }
+        let sender = arrival.ip.source;
+        let Some(next_hop) = self.routes.lookup_from(arrival.interface, sender) else {
+            return self.counters.count(Counter::NoRoute);
+        };
+        let Some(ours) = self.routes.source_for(arrival.interface, sender) else {
+            return self.counters.count(Counter::NoSourceAddress);
+        };
+        let Some(frame) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
+        self.counters.count(Counter::IcmpErrorSent);
+        let offloads = self.interfaces.get(next_hop.interface).offloads;
+        let bytes = crate::nic::Frame::data(&arrival.frame);
+        self.deliver(now, &next_hop, frame, |frame, link| {
+            icmp_error::write(frame, link, ours, kind, arrival.packet, bytes, &offloads).is_ok()
+        });
+    }
+
+    /// Tells a held client what `from` says about its SYN.
+    pub(crate) fn tell_held(&mut self, now: Instant, key: SessionKey, quote: &[u8], from: IpAddr, wire: icmp::Wire) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let (interface, client) = (session.interface, session.client.ip());
+        if from.is_ipv4() == client.is_ipv4() {
+            self.relay_error(now, interface, from, client, quote, wire);
+        }
+    }
+
+    /// Sends an error about a packet that is no longer at hand; `interface` is where its sender is.
+    pub(crate) fn relay_error(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        from: IpAddr,
+        to: IpAddr,
+        quote: &[u8],
+        wire: icmp::Wire,
+    ) {
+        if let Err(withheld) = self.icmp.permit_relay(now, to) {
+            return self.counters.count(withheld);
+        }
+        let Some(next_hop) = self.routes.lookup_from(interface, to) else {
+            return self.counters.count(Counter::NoRoute);
+        };
+        let Some(frame) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
+        self.counters.count(Counter::IcmpDelivered);
+        let offloads = self.interfaces.get(next_hop.interface).offloads;
+        let ip = IpOut::new(from, to);
+        self.deliver(now, &next_hop, frame, |frame, link| {
+            emit::icmp_error(frame, link, &ip, wire, quote, &offloads).is_ok()
+        });
+    }
+}

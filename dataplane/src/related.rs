@@ -1,0 +1,78 @@
+//! ICMP errors from the network: about packets of ours they go to the connection that sent them, about packets we
+//! forwarded on to their sender; about anything else nowhere.
+//!
+//! An error proves nothing by itself (RFC 5927): it must quote a packet of a flow that is here, and what a connection
+//! makes of it depends on the quoted sequence number.
+
+use tcp::{IcmpError, IcmpKind, Instant, Signals};
+
+use crate::counters::Counter;
+use crate::flow::Key;
+use crate::nic::Nic;
+use crate::packet::icmp::{self, ErrorKind};
+use crate::session::SessionKey;
+use crate::socket::Leg;
+use crate::step::Step;
+use crate::worker::{Arrival, Worker};
+
+impl<N: Nic> Worker<N> {
+    /// An ICMP error.
+    pub(crate) fn related(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>, error: &icmp::Error) {
+        // It quotes what was sent on this interface: the flow is known by the answers, which come in here.
+        let quote = &error.quote;
+        let reverse =
+            Key::new(arrival.interface, quote.protocol, quote.destination_socket(), quote.source_socket());
+        match self.flows.find(&reverse).map(|id| self.flows[id]) {
+            Some(Step::Proxy { session, leg }) => self.about_leg(now, session, leg, arrival, error),
+            Some(Step::Forward { forward, .. }) => self.forward_related(now, forward, arrival, quote),
+            None => self.counters.count(Counter::IcmpUnmatched),
+        }
+    }
+
+    fn about_leg(
+        &mut self,
+        now: Instant,
+        session: SessionKey,
+        leg: Leg,
+        arrival: &Arrival<'_, N::Frame>,
+        error: &icmp::Error,
+    ) {
+        let Some(seq) = error.quote.seq else { return self.counters.count(Counter::IcmpUnmatched) };
+        let held = self.sessions.get(session).and_then(|session| session.held.as_ref());
+        let mtu = match error.kind {
+            ErrorKind::TooBig { mtu } => Some(mtu),
+            _ => None,
+        };
+        // Before the server has answered nothing but our SYN is out: an error about it is the server's answer.
+        if let (Some(held), None, Leg::Server) = (held, mtu, leg) {
+            if held.syn.seq != seq {
+                return self.counters.count(Counter::IcmpUnmatched);
+            }
+            return self.mirror_icmp(now, session, arrival.ip.source, error);
+        }
+        self.counters.count(Counter::IcmpDelivered);
+        let kind = match error.kind {
+            ErrorKind::TooBig { mtu } => IcmpKind::TooBig { mtu: mtu.min(u32::from(u16::MAX)) as u16 },
+            ErrorKind::TimeExceeded { .. } => IcmpKind::TimeExceeded,
+            ErrorKind::Unreachable(unreachable) => IcmpKind::Unreachable { hard: unreachable.is_hard() },
+            ErrorKind::ParameterProblem { .. } => IcmpKind::Unreachable { hard: false },
+        };
+        self.icmp_to_leg(now, session, leg, IcmpError { kind, seq });
+    }
+
+    /// Hands an error to a connection.
+    pub(crate) fn icmp_to_leg(&mut self, now: Instant, session: SessionKey, leg: Leg, error: IcmpError) {
+        let Some(key) = self.sessions.get(session).and_then(|session| session.socket(leg)) else { return };
+        let signals = {
+            let mut sockets = self.shared.sockets.borrow_mut();
+            let Some(socket) = sockets.get_mut(key) else { return };
+            let signals = socket.connection.handle_icmp(now, error);
+            socket.wake();
+            sockets.touch(key);
+            signals
+        };
+        if signals != Signals::empty() {
+            self.socket_event(now, key, signals, None);
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! A session whose client is there: its proxy runs, asks for what it needs, and ends; then the rest is swept up.
+
+use std::rc::Rc;
+
+use control::mailbox::{FromCore, SessionSummary};
+use control::policy::Proxy;
+use proxy::{ConnectError, Outcome, Reason, SessionId, SessionInfo};
+use tcp::{Instant, Signals};
+
+use super::{Ended, Request, SessionKey};
+use crate::counters::Counter;
+use crate::nic::Nic;
+use crate::packet::Ip;
+use crate::socket::{Leg, Shared, SocketKey};
+use crate::stream::{CoreHost, SocketStream};
+use crate::worker::Worker;
+
+impl<N: Nic> Worker<N> {
+    /// What a connection's new state means for its session. `segment` is what brought it, unless a timer did.
+    pub(crate) fn socket_event(&mut self, now: Instant, socket: SocketKey, signals: Signals, segment: Option<&Ip>) {
+        let (session, leg, error) = {
+            let sockets = self.shared.sockets.borrow();
+            let Some(socket) = sockets.get(socket) else { return };
+            (socket.session, socket.leg, socket.connection.error())
+        };
+        let ended = signals.intersects(Signals::CLOSED | Signals::RESET);
+        match leg {
+            Leg::Client if signals.contains(Signals::ESTABLISHED) => self.client_established(now, session),
+            Leg::Client if ended => self.client_ended(now, session),
+            Leg::Server if signals.contains(Signals::ESTABLISHED) => {
+                if let Some(segment) = segment {
+                    self.mirror_answer(now, session, segment);
+                }
+                self.server_ready(session, Ok(socket));
+            }
+            Leg::Server if ended => {
+                self.server_ready(session, Err(refusal(error)));
+                self.mirror_failure(now, session, error);
+                self.server_lost(now, session);
+            }
+            _ => {}
+        }
+    }
+
+    /// The client's handshake is complete: the proxy begins.
+    fn client_established(&mut self, _: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if std::mem::replace(&mut session.established, true) {
+            return;
+        }
+        self.half_open -= 1;
+        self.counters.count(Counter::SessionsServed);
+        let Some(client) = session.client_socket else { return };
+        let service = session.policy.service(session.service);
+        let zone = |id: Option<control::policy::ZoneId>| id.map(|id| Rc::from(session.policy.zone(id).name.as_str()));
+        let given = proxy::Session {
+            id: SessionId(session.id),
+            host: CoreHost::new(&self.shared, key),
+            client: SocketStream::own(&self.shared, client),
+            info: SessionInfo {
+                client: session.client,
+                original_destination: session.original,
+                service: Rc::from(service.name.as_str()),
+                client_zone: zone(session.client_zone),
+                server_zone: zone(session.server_zone),
+            },
+        };
+        let guard = EndGuard::new(&self.shared, key);
+        let task = match service.proxy {
+            Proxy::Plug => {
+                let settings = proxy::plug::Settings { idle: service.idle, ..proxy::plug::Settings::default() };
+                self.shared.executor.spawn(async move { guard.end(proxy::plug::run(given, &settings).await) })
+            }
+        };
+        session.task = Some(task);
+    }
+
+    /// The client's connection ended before a proxy had it: the server's is of no use.
+    fn client_ended(&mut self, now: Instant, key: SessionKey) {
+        if self.sessions.get(key).is_some_and(|session| !session.established && session.ended.is_none()) {
+            self.cut(now, key, Ended::unserved(Reason::ClientReset));
+        }
+    }
+
+    /// A mirrored server went away between its SYN-ACK and the client's ACK.
+    fn server_lost(&mut self, now: Instant, key: SessionKey) {
+        let lost = self.sessions.get(key).is_some_and(|session| !session.established && session.client_socket.is_some());
+        if lost {
+            self.cut(now, key, Ended::unserved(Reason::ServerReset));
+        }
+    }
+
+    /// Tells a proxy that waits in `connect()`.
+    pub(crate) fn server_ready(&mut self, key: SessionKey, result: Result<SocketKey, ConnectError>) {
+        if let Some(reply) = self.sessions.get_mut(key).and_then(|session| session.connecting.take()) {
+            reply.fill(result);
+        }
+    }
+
+    /// What the proxies asked for in this turn.
+    pub(crate) fn serve_requests(&mut self, now: Instant) -> usize {
+        let requests = std::mem::take(&mut *self.shared.requests.borrow_mut());
+        let work = requests.len();
+        for request in requests {
+            match request {
+                Request::Connect { session, target, reply } => self.connect(now, session, target, reply),
+                Request::Tproxy { request, reply } => self.ask_control(request, reply),
+                Request::Notice { session, text } => self.notice(session, &text),
+                Request::Ended { session, ended } => self.proxy_ended(now, session, ended),
+            }
+        }
+        work
+    }
+
+    /// A proxy's `connect()`: the mirrored leg if that is the one meant, else a new connection.
+    fn connect(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        target: proxy::Target,
+        reply: crate::task::Reply<Result<SocketKey, ConnectError>>,
+    ) {
+        let Some(session) = self.sessions.get(key) else { return reply.fill(Err(ConnectError::Cut)) };
+        if let Some(socket) = session.server_socket {
+            let same = match target {
+                proxy::Target::Original => true,
+                proxy::Target::Address(address) => {
+                    self.shared.sockets.borrow().get(socket).is_some_and(|s| s.path.remote == address)
+                }
+            };
+            if same {
+                return reply.fill(Ok(socket));
+            }
+            self.abort(now, socket);
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.server_socket = None;
+            }
+        }
+        match self.connect_immediately(now, key, target) {
+            Ok(_) => {
+                if let Some(session) = self.sessions.get_mut(key) {
+                    session.connecting = Some(reply);
+                }
+            }
+            Err(counter) => {
+                self.counters.count(counter);
+                reply.fill(Err(match counter {
+                    Counter::NoRoute | Counter::NoSourceAddress => ConnectError::Unreachable,
+                    Counter::PortsExhausted | Counter::TupleBusy => ConnectError::NoPort,
+                    Counter::FlowTableFull => ConnectError::Limit,
+                    _ => ConnectError::Denied,
+                }));
+            }
+        }
+    }
+
+    /// The proxy is through: the session's record is written, its connections finish on their own.
+    fn proxy_ended(&mut self, now: Instant, key: SessionKey, ended: Ended) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.task = None;
+        session.ended = Some(ended);
+        self.summarise(now, key);
+        // A server leg that the proxy never took in its hands, or that was still being connected.
+        self.abort_unowned(now, key);
+        self.forget_if_over(key);
+    }
+
+    /// Ends a session from our side: both connections are reset, or given up where nobody was told of them yet.
+    pub(crate) fn cut(&mut self, now: Instant, key: SessionKey, ended: Ended) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.held = None;
+        if session.ended.is_none() {
+            session.ended = Some(ended);
+            self.summarise(now, key);
+        }
+        if let Some(session) = self.sessions.get_mut(key) {
+            // The task's streams are dropped with it, in its next turn; that aborts them.
+            session.task = None;
+        }
+        for leg in [Leg::Client, Leg::Server] {
+            if let Some(socket) = self.sessions.get(key).and_then(|session| session.socket(leg)) {
+                self.abort(now, socket);
+            }
+        }
+        self.forget_if_over(key);
+    }
+
+    /// Resets a connection; the RST goes out at the end of the turn.
+    pub(crate) fn abort(&mut self, _: Instant, socket: SocketKey) {
+        let mut sockets = self.shared.sockets.borrow_mut();
+        if let Some(found) = sockets.get_mut(socket) {
+            found.connection.abort();
+            found.wake();
+            sockets.touch(socket);
+        }
+    }
+
+    fn abort_unowned(&mut self, now: Instant, key: SessionKey) {
+        let Some(server) = self.sessions.get(key).and_then(|session| session.server_socket) else { return };
+        let never_used = self
+            .shared
+            .sockets
+            .borrow()
+            .get(server)
+            .is_some_and(|s| !s.owned && !s.was_owned && s.connection.error().is_none());
+        if never_used {
+            self.abort(now, server);
+        }
+    }
+
+    /// A connection is over: its flow is free for others, and the session with its last one.
+    pub(crate) fn reap(&mut self, _: Instant, key: SocketKey) {
+        let Some(socket) = self.shared.sockets.borrow_mut().remove(key) else { return };
+        self.flows.remove(socket.flow);
+        let Some(session) = self.sessions.get_mut(socket.session) else { return };
+        // A proxy may have connected anew meanwhile: only the socket that is gone is forgotten.
+        if session.socket(socket.leg) == Some(key) {
+            session.forget_socket(socket.leg);
+        }
+        self.forget_if_over(socket.session);
+    }
+
+    /// Removes a session that has ended and has no connection left.
+    fn forget_if_over(&mut self, key: SessionKey) {
+        let over = self.sessions.get(key).is_some_and(|session| {
+            session.ended.is_some()
+                && session.task.is_none()
+                && session.client_socket.is_none()
+                && session.server_socket.is_none()
+        });
+        if over {
+            self.forget(key);
+        }
+    }
+
+    /// Takes a session out of all tables.
+    pub(crate) fn forget(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.remove(key) else { return };
+        self.flows.remove(session.client_flow);
+        if !session.established {
+            self.half_open -= 1;
+        }
+        if let Some(running) = self.per_service.get_mut(session.service().name.as_str()) {
+            *running -= 1;
+        }
+    }
+
+    /// The one record of a session.
+    fn summarise(&mut self, now: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let Some(ended) = session.ended else { return };
+        self.counters.count(match ended {
+            Ended::With(Outcome { reason, .. }) => Counter::from(reason),
+            Ended::Broken => Counter::ProxyBroken,
+        });
+        let (verdict, reason, to_server, to_client) = ended.record();
+        let zone = |id: Option<control::policy::ZoneId>| id.map(|id| session.policy.zone(id).name.clone());
+        let summary = SessionSummary {
+            core: self.core,
+            id: session.id,
+            service: session.service().name.clone(),
+            protocol: "tcp".to_owned(),
+            interface: self.interfaces.get(session.interface).name.clone(),
+            client: session.client,
+            destination: session.original,
+            server: session.server.map(|(server, _)| server),
+            server_local: session.server.map(|(_, local)| local),
+            rule: session.rule.map(|rule| session.policy.rule(rule).place.to_string()),
+            generation: session.policy.generation(),
+            client_zone: zone(session.client_zone),
+            server_zone: zone(session.server_zone),
+            verdict: verdict.to_owned(),
+            reason: reason.to_owned(),
+            bytes_to_server: to_server,
+            bytes_to_client: to_client,
+            duration_ms: (now - session.started).as_millis() as u64,
+        };
+        if self.control.try_send(FromCore::Summary(summary)).is_err() {
+            self.counters.count(Counter::RecordLost);
+        }
+    }
+}
+
+/// What a failed connection means to who waits for it.
+fn refusal(error: Option<tcp::Error>) -> ConnectError {
+    match error {
+        Some(tcp::Error::Refused | tcp::Error::Reset) => ConnectError::Refused,
+        Some(tcp::Error::Unreachable) => ConnectError::Unreachable,
+        Some(tcp::Error::TimedOut) | None => ConnectError::TimedOut,
+    }
+}
+
+/// Tells the worker that a proxy is through; dropped without that, that it broke or was cut.
+struct EndGuard<P: tcp::Payload> {
+    shared: Rc<Shared<P>>,
+    session: SessionKey,
+    ended: Ended,
+}
+
+impl<P: tcp::Payload> EndGuard<P> {
+    fn new(shared: &Rc<Shared<P>>, session: SessionKey) -> Self {
+        Self { shared: Rc::clone(shared), session, ended: Ended::Broken }
+    }
+
+    fn end(mut self, outcome: Outcome) {
+        self.ended = Ended::With(outcome);
+    }
+}
+
+impl<P: tcp::Payload> Drop for EndGuard<P> {
+    fn drop(&mut self) {
+        let request = Request::Ended { session: self.session, ended: self.ended };
+        self.shared.requests.borrow_mut().push(request);
+    }
+}

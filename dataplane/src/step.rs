@@ -1,0 +1,25 @@
+//! What is done with the packets of a flow that is known: decided once, by [`crate::classify`], applied per packet.
+
+use crate::flow::tracking::Direction;
+use crate::forward::ForwardKey;
+use crate::session::SessionKey;
+use crate::socket::Leg;
+
+/// The value of a flow table entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Terminated here: input of one connection of a session.
+    Proxy {
+        /// The session.
+        session: SessionKey,
+        /// Which of its connections.
+        leg: Leg,
+    },
+    /// Routed on, tracked.
+    Forward {
+        /// The forwarded flow.
+        forward: ForwardKey,
+        /// Which way the packet goes.
+        direction: Direction,
+    },
+}

@@ -1,0 +1,201 @@
+//! Segments in and out of the connections that end here.
+
+use std::rc::Rc;
+
+use smallvec::{SmallVec, smallvec};
+use tcp::{Ecn, Instant, Segment, Signals, State};
+
+use crate::classify::is_opening;
+use crate::counters::Counter;
+use crate::flow::Key;
+use crate::limits;
+use crate::link::Delivery;
+use crate::nic::{Frame, Nic};
+use crate::packet::Transport;
+use crate::packet::emit::{self, IpOut};
+use crate::session::SessionKey;
+use crate::socket::{Leg, Path, SocketKey, Timer};
+use crate::worker::{Arrival, SliceOf, Worker};
+
+impl<N: Nic> Worker<N> {
+    /// A segment of a proxied flow: input of its connection.
+    pub(crate) fn proxied(
+        &mut self,
+        now: Instant,
+        session: SessionKey,
+        leg: Leg,
+        key: Key,
+        arrival: Arrival<'_, N::Frame>,
+    ) {
+        let Transport::Tcp { header, payload } = &arrival.ip.kind else {
+            return self.counters.count(Counter::TcpOutOfState);
+        };
+        let Some(socket) = self.sessions.get(session).and_then(|session| session.socket(leg)) else {
+            if leg == Leg::Client && self.while_held(now, session, header) {
+                self.classify(now, key, arrival);
+            }
+            return;
+        };
+        if self.may_reuse(now, socket, header) {
+            self.reap(now, socket);
+            return self.classify(now, key, arrival);
+        }
+        let ip = arrival.ip;
+        let segment = Segment {
+            header: *header,
+            payload: if payload.is_empty() {
+                SmallVec::new()
+            } else {
+                smallvec![arrival.frame.into_slice(payload.clone())]
+            },
+            ecn: Ecn::from_bits(ip.tos),
+        };
+        let signals = self.feed(now, socket, segment);
+        if signals.intersects(Signals::ESTABLISHED | Signals::CLOSED | Signals::RESET) {
+            self.socket_event(now, socket, signals, Some(ip));
+        }
+    }
+
+    /// RFC 6191, RFC 9293 3.6.1: a SYN may open a new connection where an old one is in TIME-WAIT.
+    fn may_reuse(&self, now: Instant, socket: SocketKey, header: &tcp::Header) -> bool {
+        is_opening(header)
+            && self.shared.sockets.borrow().get(socket).is_some_and(|s| {
+                s.connection.state() == State::TimeWait && !s.owned && s.connection.may_reuse(now, header)
+            })
+    }
+
+    fn feed(&mut self, now: Instant, key: SocketKey, segment: Segment<SliceOf<N>>) -> Signals {
+        let mut sockets = self.shared.sockets.borrow_mut();
+        let Some(socket) = sockets.get_mut(key) else { return Signals::empty() };
+        if !segment.payload.is_empty()
+            && let Some(session) = self.sessions.get_mut(socket.session)
+        {
+            session.last = now;
+        }
+        let signals = match socket.connection.handle_segment(now, segment) {
+            Ok(signals) => {
+                self.neighbours.confirm(now, socket.path.next_hop.interface, socket.path.next_hop.neighbour);
+                signals
+            }
+            Err(discard) => {
+                self.counters.count(discard);
+                Signals::empty()
+            }
+        };
+        socket.wake();
+        sockets.touch(key);
+        signals
+    }
+
+    /// A connection's deadline, if it still is one.
+    pub(crate) fn socket_timeout(&mut self, now: Instant, key: SocketKey) {
+        let signals = {
+            let mut sockets = self.shared.sockets.borrow_mut();
+            let Some(socket) = sockets.get_mut(key) else { return };
+            if socket.armed.is_none_or(|at| at > now) {
+                return;
+            }
+            socket.armed = None;
+            let due = socket.connection.deadline().is_some_and(|at| at <= now);
+            let signals = if due { socket.connection.handle_timeout(now) } else { Signals::empty() };
+            if due {
+                socket.wake();
+            }
+            sockets.touch(key);
+            signals
+        };
+        if signals.intersects(Signals::ESTABLISHED | Signals::CLOSED | Signals::RESET) {
+            self.socket_event(now, key, signals, None);
+        }
+    }
+
+    /// Asks every touched connection what it wants to say.
+    pub(crate) fn transmit(&mut self, now: Instant) -> usize {
+        let mut keys = std::mem::take(&mut self.touched);
+        self.shared.sockets.borrow_mut().take_touched(&mut keys);
+        let work = keys.len();
+        for key in keys.drain(..) {
+            self.speak(now, key);
+        }
+        self.touched = keys;
+        work
+    }
+
+    /// One connection: its segments, then its next deadline, then its end.
+    fn speak(&mut self, now: Instant, key: SocketKey) {
+        let shared = Rc::clone(&self.shared);
+        let mut sockets = shared.sockets.borrow_mut();
+        let Some(socket) = sockets.get_mut(key) else { return };
+        if socket.path.generation != self.policy.generation() {
+            self.reroute(&mut socket.path);
+        }
+        let interface = self.interfaces.get(socket.path.next_hop.interface);
+        let tso = interface.offloads.tso && interface.offloads.multi_segment;
+        let limit = if tso { limits::TSO_PAYLOAD } else { usize::from(socket.connection.mss()) };
+        let mut chunks = std::mem::take(&mut self.chunks);
+        let mut budget = limits::SEGMENTS_PER_TURN;
+        let mut unreachable = None;
+        while budget > 0 {
+            chunks.clear();
+            let Some(header) = socket.connection.poll_transmit(now, limit, &mut chunks) else { break };
+            budget -= 1;
+            let tso_mss = tso.then_some(socket.connection.mss());
+            if self.send_segment(now, &socket.path, &header, &chunks, tso_mss) == Delivery::Unreachable {
+                unreachable = Some(header.seq);
+            }
+        }
+        chunks.clear();
+        self.chunks = chunks;
+        if socket.connection.is_closed() && !socket.owned {
+            drop(sockets);
+            return self.reap(now, key);
+        }
+        if let Some(at) = socket.connection.deadline()
+            && socket.armed.is_none_or(|armed| at < armed)
+        {
+            socket.armed = Some(at);
+            shared.wheel.borrow_mut().set(at, Timer::Socket(key));
+        }
+        let (session, leg) = (socket.session, socket.leg);
+        if budget == 0 {
+            sockets.touch(key);
+        }
+        drop(sockets);
+        if let Some(seq) = unreachable {
+            self.leg_unreachable(now, session, leg, seq);
+        }
+    }
+
+    fn send_segment(
+        &mut self,
+        now: Instant,
+        path: &Path,
+        header: &tcp::Header,
+        chunks: &[SliceOf<N>],
+        tso_mss: Option<u16>,
+    ) -> Delivery {
+        // What is not sent for want of memory is lost like on a wire: the connection repeats it.
+        let Some(frame) = self.nic.allocate() else {
+            self.counters.count(Counter::NoMemory);
+            return Delivery::Lost;
+        };
+        let ip = IpOut { ttl: path.ttl, tos: path.dscp, ..IpOut::new(path.local.ip(), path.remote.ip()) };
+        let offloads = self.interfaces.get(path.next_hop.interface).offloads;
+        let length: usize = chunks.iter().map(tcp::Payload::len).sum();
+        let tso_mss = tso_mss.filter(|mss| length > usize::from(*mss));
+        self.deliver(now, &path.next_hop, frame, |frame, link| {
+            let payload = chunks.iter().map(tcp::Payload::as_slice);
+            emit::tcp(frame, link, &ip, header, payload, &offloads, tso_mss).is_ok()
+        })
+    }
+
+    /// The routes have changed since: where do its segments go now?
+    fn reroute(&self, path: &mut Path) {
+        path.generation = self.policy.generation();
+        match self.routes.lookup(path.remote.ip()) {
+            // The answers of a flow come in where its table entry says: a reload does not move it to another link.
+            Some(next_hop) if next_hop.interface == path.next_hop.interface => path.next_hop = next_hop,
+            _ => {}
+        }
+    }
+}
