@@ -85,3 +85,51 @@ pub const RULE_VISITS_MAX: u64 = 1 << 20;
 /// Steps an explanation shows; the rules that did not match beyond that are counted.
 pub const EXPLANATION_STEPS_MAX: usize = 2_048;
 
+// --- control thread ----------------------------------------------------------------------------------------------------
+
+/// Messages one core's box holds ([`crate::mailbox`]). A core empties it every few turns; a busy proxy has some tens of
+/// requests under way.
+pub const MAILBOX_MESSAGES_MAX: usize = 1_024;
+
+/// Messages all cores together may have under way to the control thread: mostly session summaries, so a fraction of a
+/// second of them at the highest session rate. A core that finds it full counts the line as lost and goes on.
+pub const FROM_CORES_MESSAGES_MAX: usize = 65_536;
+
+/// Messages kept for one core whose box is full. Beyond it the core is not coming back, and what it would have been
+/// told is counted instead.
+pub const OUTBOX_MESSAGES_MAX: usize = 8_192;
+
+/// Messages of cores handled before the control socket is looked at again.
+pub const FROM_CORES_BATCH: usize = 1_024;
+
+/// How long cores have to answer a status request. A core answers within a turn, that is within microseconds, unless
+/// it sleeps on an idle network (adaptive polling) or its thread waits for a processor.
+pub const GATHER_US: u64 = 500_000;
+
+/// How long sessions have to end after SIGTERM before they are cut. Service managers kill after ten seconds or more.
+pub const DRAIN_US: u64 = 5_000_000;
+
+/// How often the cores are asked whether their sessions have ended while draining.
+pub const DRAIN_ASK_US: u64 = 50_000;
+
+/// Flows listed unless a request says how many.
+pub const FLOWS_DEFAULT: usize = 1_000;
+
+/// Most flows one listing holds: 100,000 of 400 bytes are 40 MB of JSON.
+pub const FLOWS_MAX: usize = 100_000;
+
+/// Bytes of a request's body: the longest request is a few hundred.
+pub const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// Connections to one control or metrics socket at a time; the next ones wait in the kernel's queue.
+pub const CONNECTIONS_MAX: usize = 64;
+
+/// Requests that wait for the engine at a time; the next ones wait in their connections.
+pub const REQUESTS_WAITING_MAX: usize = 256;
+
+/// How long a connection may say nothing, or take for one request, before it is closed: it holds one of
+/// [`CONNECTIONS_MAX`].
+pub const CONNECTION_IDLE_MS: u64 = 60_000;
+
+/// Bytes of a reply that the command line reads: a listing of [`FLOWS_MAX`] flows and room.
+pub const REPLY_BYTES_MAX: usize = 256 << 20;

@@ -15,12 +15,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use crate::policy::{TCP, UDP};
 use crate::tproxy::Flags;
-
-/// IP protocol number of TCP.
-pub const TCP: u8 = 6;
-/// IP protocol number of UDP.
-pub const UDP: u8 = 17;
 
 /// What a program may ask about the addresses that stand for its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,21 +190,18 @@ impl<'de> Deserialize<'de> for Version {
 
 /// Protocols by name or number, so that one that tproxy does not know is refused as the kernel did, by EINVAL.
 pub mod protocol {
-    use super::{TCP, UDP};
     use serde::{Deserialize, Deserializer, Serializer};
 
-    const NAMES: [(&str, u8); 5] = [("tcp", TCP), ("udp", UDP), ("icmp", 1), ("icmpv6", 58), ("sctp", 132)];
+    use crate::policy::{protocol_name, protocol_number};
 
-    /// The protocol's name, or its number where it has none here.
+    /// The protocol's name, or its number where it has none.
     pub fn name(protocol: u8) -> String {
-        let known = NAMES.iter().find(|(_, number)| *number == protocol);
-        known.map_or_else(|| protocol.to_string(), |(name, _)| (*name).to_owned())
+        protocol_name(protocol).to_string()
     }
 
     /// The number of a protocol given by name or number.
     pub fn parse(text: &str) -> Result<u8, String> {
-        let known = NAMES.iter().find(|(name, _)| text.eq_ignore_ascii_case(name)).map(|(_, number)| *number);
-        known.or_else(|| text.parse().ok()).ok_or_else(|| format!("{text:?} is no protocol such as tcp or udp"))
+        protocol_number(text).ok_or_else(|| format!("{text:?} is no protocol such as tcp or udp"))
     }
 
     pub(super) fn serialize<S: Serializer>(protocol: &u8, serializer: S) -> Result<S::Ok, S::Error> {

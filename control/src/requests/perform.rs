@@ -85,6 +85,10 @@ impl Requests {
         self.own_addresses = addresses.into_iter().filter(|address| !address.is_unspecified()).collect();
     }
 
+    pub(crate) fn own_uid(&self) -> u32 {
+        self.own_uid
+    }
+
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         self.writer.records()
     }

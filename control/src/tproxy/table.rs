@@ -90,7 +90,7 @@ impl Table {
         self.by_foreign.find(hash, |slot| self.slots.read(slot).filter(same))
     }
 
-    pub(super) fn find_local(&self, protocol: u8, local: SocketAddr) -> Option<Entry> {
+    pub(crate) fn find_local(&self, protocol: u8, local: SocketAddr) -> Option<Entry> {
         let same = |entry: &Entry| entry.protocol == protocol && entry.local == local;
         self.by_local.find(self.local_hash(protocol, local), |slot| self.slots.read(slot).filter(same))
     }

@@ -1,0 +1,1 @@
+//! Tests, see the parent module: what an operator may do and what comes of it.

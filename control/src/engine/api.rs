@@ -1,0 +1,145 @@
+//! What can be asked of the engine, and the shape of its answers.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::faults::Faults;
+use crate::requests::{Caller, Errno, Refusal, Request};
+
+/// One request of the API, or of a signal.
+#[derive(Debug)]
+pub enum ApiRequest {
+    /// How the gateway is.
+    Status,
+    /// The same as metrics.
+    Metrics,
+    /// Whether every core answers.
+    Health,
+    /// The flows there are.
+    Flows {
+        /// How many at most.
+        limit: usize,
+    },
+    /// What would become of a flow.
+    Explain {
+        /// Where it comes in.
+        interface: String,
+        /// Its protocol number.
+        protocol: u8,
+        /// Who begins it.
+        source: SocketAddr,
+        /// Whom they address.
+        destination: SocketAddr,
+        /// For programs or for people.
+        format: Format,
+    },
+    /// Which policy runs, and the names in it.
+    Policy,
+    /// The tproxy entries there are.
+    Entries {
+        /// How many at most.
+        limit: usize,
+    },
+    /// A tproxy request.
+    Tproxy(Request),
+    /// The configuration file as it was just read.
+    Reload(Result<Box<Config>, Faults>),
+    /// Drain and end.
+    Stop,
+}
+
+/// For programs or for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// JSON.
+    #[default]
+    Json,
+    /// Plain text.
+    Text,
+}
+
+/// An answer.
+pub type ApiReply = Result<Body, ApiError>;
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    /// For programs.
+    Json(Value),
+    /// For people.
+    Text(String),
+    /// OpenMetrics text.
+    Metrics(String),
+}
+
+impl Body {
+    pub(crate) fn json(value: &impl Serialize) -> Body {
+        Body::Json(serde_json::to_value(value).expect("our own types serialize"))
+    }
+}
+
+/// Why not: an HTTP status, a sentence, and for tproxy requests the kernel's name for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    /// HTTP status code.
+    pub status: u16,
+    /// What stood against it.
+    pub error: String,
+    /// As the original interface would have said.
+    pub errno: Option<Errno>,
+}
+
+impl ApiError {
+    pub(crate) fn new(status: u16, error: impl Into<String>) -> ApiError {
+        ApiError { status, error: error.into(), errno: None }
+    }
+
+    pub(crate) fn bad(error: impl Into<String>) -> ApiError {
+        ApiError::new(400, error)
+    }
+
+    pub(crate) fn forbidden(caller: Caller, what: &str) -> ApiError {
+        ApiError {
+            status: 403,
+            error: format!("{caller} may not {what}: only root and the gateway's own user may"),
+            errno: Some(Errno::EPERM),
+        }
+    }
+
+    /// As it is sent.
+    pub fn to_json(&self) -> Value {
+        match self.errno {
+            Some(errno) => json!({ "error": self.error, "errno": errno.name() }),
+            None => json!({ "error": self.error }),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> ApiError {
+        let status = match refusal.errno {
+            Errno::EPERM => 403,
+            Errno::ENOENT | Errno::ENOPROTOOPT => 404,
+            Errno::EEXIST | Errno::EADDRINUSE => 409,
+            Errno::EINVAL => 400,
+            // Nothing is wrong with the request: there is no room for it now.
+            Errno::ENOBUFS | Errno::EFAULT => 429,
+        };
+        ApiError { status, error: refusal.reason, errno: Some(refusal.errno) }
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.errno {
+            Some(errno) => write!(f, "{errno}: {}", self.error),
+            None => f.write_str(&self.error),
+        }
+    }
+}
+
+impl std::error::Error for ApiError {}
