@@ -54,7 +54,8 @@ impl Routes {
         Self::from_parts(interfaces, routes)
     }
 
-    fn from_parts(
+    /// Interfaces in the order of their ids with their addresses, and routes to networks.
+    pub(crate) fn from_parts(
         interfaces: impl Iterator<Item = Vec<IpNet>>,
         routes: impl Iterator<Item = (IpNet, Option<IpAddr>, InterfaceId)>,
     ) -> Self {

@@ -168,6 +168,34 @@ fn a_udp_checksum_of_zero_is_sent_as_all_ones() {
     read(&frame);
 }
 
+proptest! {
+    /// Only the TTL and, for its sake, IPv4's checksum change, whatever they were.
+    #[test]
+    fn forwarded_packets_are_one_hop_older(v6 in any::<bool>(), ttl in 1..=255u8, id in any::<u16>(), vlan in any::<bool>()) {
+        let mut received = tcp_frame(v6, b"hello");
+        if v6 {
+            received[21] = ttl;
+        } else {
+            received[22] = ttl;
+            received[18..20].copy_from_slice(&id.to_be_bytes());
+            fix_ipv4(&mut received);
+        }
+        let mut frame = TestFrame::new();
+        let vlan = vlan.then_some(5);
+        forwarded(&mut frame, &link(vlan), &received[14..]).expect("room");
+        let (packet, ip) = read(&frame);
+        prop_assert_eq!((packet.link.source, packet.link.destination, packet.link.vlan), (GATE, HOST, vlan));
+        prop_assert_eq!(ip.ttl, ttl - 1);
+        let mut back = frame.bytes[packet.link.len..].to_vec();
+        if v6 { back[7] += 1 } else { back[8] += 1 }
+        back.splice(0..0, received[..14].iter().copied());
+        if !v6 {
+            fix_ipv4(&mut back);
+        }
+        prop_assert_eq!(back, received);
+    }
+}
+
 #[test]
 fn echo_replies() {
     for v6 in [false, true] {
