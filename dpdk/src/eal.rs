@@ -70,6 +70,11 @@ impl Eal {
         }
         log::install()?;
         let (result, heard) = log::listen(|| init_with(&args));
+        let runtime_dir = runtime_dir().filter(|folder| folder.ends_with(own_prefix()));
+        if let Some(folder) = &runtime_dir {
+            // Without shared files and telemetry nothing is in it, and a killed process cannot do this later.
+            let _ = fs::remove_dir(folder);
+        }
         result.map_err(|code| {
             let error = Error::number("cannot start EAL", code).with_log(heard);
             match code.saturating_abs() {
@@ -79,7 +84,6 @@ impl Eal {
             }
         })?;
         tracing::debug!(target: "dpdk::eal", "started with {}", args.join(" "));
-        let runtime_dir = runtime_dir().filter(|folder| folder.ends_with(own_prefix()));
         Ok(Eal { handle: Arc::new(Handle { runtime_dir }), workers, choices, on_main_lcore: PhantomData })
     }
 
@@ -186,7 +190,7 @@ fn init_with(args: &[String]) -> Result<(), i32> {
 }
 
 fn runtime_dir() -> Option<PathBuf> {
-    // SAFETY: EAL has started, so this returns a terminated string that lives as long as EAL; it is copied here.
+    // SAFETY: a static, terminated string, empty before EAL reads its options; it is copied here.
     let folder = unsafe { CStr::from_ptr(dpdk_sys::rte_eal_get_runtime_dir()) };
     folder.to_str().ok().filter(|folder| !folder.is_empty()).map(PathBuf::from)
 }

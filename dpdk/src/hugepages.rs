@@ -101,7 +101,8 @@ fn sized(
 }
 
 fn ordinary(memory_mib: u32) -> Vec<String> {
-    vec!["--no-huge".into(), "-m".into(), memory_mib.to_string()]
+    // No shared files: they would be for secondary processes, and a killed process would leave them behind.
+    vec!["--no-huge".into(), "--no-shconf".into(), "-m".into(), memory_mib.to_string()]
 }
 
 /// Needs no hugetlbfs mount and leaves no files.

@@ -136,7 +136,7 @@ fn create(buffers: u32, data_room: u16, socket: i32) -> Result<NonNull<rte_mempo
     let room = u16::try_from(u32::from(data_room) + dpdk_sys::LIMPID_HEADROOM).map_err(|_| 22)?;
     let (pool, _) = log::listen(|| {
         // SAFETY: EAL runs (the caller has it), and the name is terminated; DPDK copies it.
-        unsafe { dpdk_sys::rte_pktmbuf_pool_create(name.as_ptr(), buffers, cache, 0, room, socket) }
+        unsafe { dpdk_sys::limpid_pool_create(name.as_ptr(), buffers, cache, room, socket) }
     });
     // SAFETY: reads a thread-local number.
     NonNull::new(pool).ok_or_else(|| unsafe { dpdk_sys::limpid_errno() })

@@ -24,7 +24,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_(rx_queue_setup|tx_queue_setup|rx_burst|tx_burst|tx_prepare)",
     "rte_eth_(stats_get|xstats_get|xstats_get_names|dev_rx_offload_name|dev_tx_offload_name)",
     // packet memory
-    "rte_pktmbuf_(pool_create|alloc|alloc_bulk|free|free_seg|free_bulk|linearize)",
+    "rte_pktmbuf_(alloc|free|free_seg|free_bulk|linearize)",
     "rte_mempool_(free|avail_count)",
     "rte_softrss",
     "limpid_.*",

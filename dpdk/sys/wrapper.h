@@ -26,6 +26,7 @@
 #include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 #include <rte_thash.h>
 #include <rte_version.h>
@@ -100,6 +101,35 @@ static const uint32_t LIMPID_HEADROOM = RTE_PKTMBUF_HEADROOM;
 static const uint32_t LIMPID_MEMPOOL_CACHE_MAX = RTE_MEMPOOL_CACHE_MAX_SIZE;
 static const uint32_t LIMPID_LOG_WARNING = RTE_LOG_WARNING;
 static const uint32_t LIMPID_LOG_ERR = RTE_LOG_ERR;
+
+/*
+ * rte_pktmbuf_pool_create with one difference: on ordinary pages, objects may cross them. EAL would otherwise give each
+ * buffer a page of 4 KiB, so that a NIC sees it whole in physical memory; but on ordinary pages addresses are virtual
+ * for every device, and there they are contiguous.
+ */
+static inline struct rte_mempool *limpid_pool_create(const char *name, unsigned int buffers, unsigned int cache,
+						     uint16_t room, int socket)
+{
+	struct rte_pktmbuf_pool_private private = { .mbuf_data_room_size = room };
+	unsigned int flags = rte_eal_has_hugepages() ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+	struct rte_mempool *pool = rte_mempool_create_empty(name, buffers, sizeof(struct rte_mbuf) + room, cache,
+							    sizeof(private), socket, flags);
+
+	if (pool == NULL)
+		return NULL;
+	int ret = rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL);
+	if (ret == 0) {
+		rte_pktmbuf_pool_init(pool, &private);
+		ret = rte_mempool_populate_default(pool);
+	}
+	if (ret < 0) {
+		rte_mempool_free(pool);
+		rte_errno = -ret;
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
 
 /*
  * Buffers in the pool's shared part. rte_mempool_avail_count adds the caches of all possible lcores, which is a walk

@@ -16,7 +16,7 @@ fn by_default_no_bus_is_probed_and_nothing_is_shared() {
     assert_eq!(
         line(&options(&[])),
         format!(
-            "limpid --lcores 0@(0),1@1 --main-lcore 0 --no-huge -m 64 --file-prefix {prefix} --no-pci --no-telemetry"
+            "limpid --lcores 0@(0),1@1 --main-lcore 0 --no-huge --no-shconf -m 64 --file-prefix {prefix} --no-pci --no-telemetry"
         )
     );
 }

@@ -10,12 +10,12 @@ fn machine(free_2m_mib: u64, free_1g_mib: u64) -> Machine {
 fn auto_takes_hugepages_only_when_they_suffice() {
     assert_eq!(choose(HugePages::Auto, 512, &machine(512, 0)).unwrap().0, ["--in-memory", "-m", "512"]);
     assert_eq!(choose(HugePages::Auto, 512, &machine(0, 1024)).unwrap().0, ["--in-memory", "-m", "512"]);
-    assert_eq!(choose(HugePages::Auto, 512, &machine(510, 0)).unwrap().0, ["--no-huge", "-m", "512"]);
+    assert_eq!(choose(HugePages::Auto, 512, &machine(510, 0)).unwrap().0, ["--no-huge", "--no-shconf", "-m", "512"]);
 }
 
 #[test]
 fn off_never_takes_them() {
-    assert_eq!(choose(HugePages::Off, 64, &machine(4096, 4096)).unwrap().0, ["--no-huge", "-m", "64"]);
+    assert_eq!(choose(HugePages::Off, 64, &machine(4096, 4096)).unwrap().0, ["--no-huge", "--no-shconf", "-m", "64"]);
 }
 
 #[test]
