@@ -1,4 +1,22 @@
-//! Congestion control.
+//! Congestion control: how much may be in flight.
+//!
+//! One window and one threshold, which recovery reads and sets; what differs between the algorithms, growth without loss
+//! and how far to fall, is in an enum: the set is closed. Slow start is the same for all and leaves early by HyStart++.
+//! What must hold: the window is at least one segment; it grows only while it is what limits us (RFC 7661's concern).
+
+mod cubic;
+mod hystart;
+mod newreno;
+
+use std::time::Duration;
+
+use cubic::Cubic;
+use hystart::HyStart;
+use newreno::NewReno;
+
+use crate::limits;
+use crate::seq::Position;
+use crate::time::Instant;
 
 /// Which congestion control.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -9,3 +27,159 @@ pub enum Algorithm {
     /// RFC 5681 and RFC 6582.
     NewReno,
 }
+
+#[derive(Clone, Debug)]
+enum Controller {
+    Cubic(Cubic),
+    NewReno(NewReno),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Congestion {
+    window: u64,
+    /// Slow start threshold; `u64::MAX` until a loss showed one.
+    threshold: u64,
+    /// Sender maximum segment size.
+    segment: u64,
+    controller: Controller,
+    hystart: HyStart,
+}
+
+/// What an acknowledgment means for the window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Growth {
+    pub(crate) now: Instant,
+    /// Bytes newly acknowledged.
+    pub(crate) bytes: u64,
+    /// A round-trip time, if this acknowledgment gave one.
+    pub(crate) sample: Option<Duration>,
+    /// The smoothed round-trip time.
+    pub(crate) smoothed: Duration,
+    /// The cumulative acknowledgment and the end of what was sent.
+    pub(crate) una: Position,
+    pub(crate) nxt: Position,
+}
+
+/// The state before a loss, should it turn out to have been none.
+#[derive(Clone, Debug)]
+pub(crate) struct Before {
+    window: u64,
+    threshold: u64,
+    controller: Controller,
+}
+
+impl Congestion {
+    /// With the initial window of RFC 6928.
+    pub(crate) fn new(algorithm: Algorithm, segment: u64) -> Congestion {
+        let controller = match algorithm {
+            Algorithm::Cubic => Controller::Cubic(Cubic::default()),
+            Algorithm::NewReno => Controller::NewReno(NewReno::default()),
+        };
+        let window = initial_window(segment);
+        Congestion { window, threshold: u64::MAX, segment, controller, hystart: HyStart::default() }
+    }
+
+    /// RFC 5681, 3.1: "if the SYN or SYN/ACK is lost, the initial window ... MUST be at most one segment".
+    pub(crate) fn syn_was_lost(&mut self) {
+        self.window = self.segment;
+    }
+
+    pub(crate) fn window(&self) -> u64 {
+        self.window
+    }
+
+    pub(crate) fn threshold(&self) -> u64 {
+        self.threshold
+    }
+
+    pub(crate) fn in_slow_start(&self) -> bool {
+        self.window < self.threshold
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self.controller {
+            Controller::Cubic(_) => "cubic",
+            Controller::NewReno(_) => "newreno",
+        }
+    }
+
+    /// The path carries only smaller segments from now on.
+    pub(crate) fn set_segment(&mut self, segment: u64) {
+        self.segment = segment;
+        self.window = self.window.max(segment);
+    }
+
+    /// Data was acknowledged, and the window was what limited us.
+    pub(crate) fn grow(&mut self, growth: &Growth) {
+        let mut bytes = growth.bytes;
+        if self.in_slow_start() {
+            // RFC 9406, 4.3: HyStart++ "only for the initial slow start (when the ssthresh is at its initial value)".
+            let initial = self.threshold == u64::MAX;
+            let step = if initial { self.hystart.step(growth, self.segment) } else { bytes };
+            let room = self.threshold - self.window;
+            self.window += step.min(room);
+            if initial && self.hystart.has_ended() {
+                self.threshold = self.window;
+            }
+            if step < room {
+                return;
+            }
+            bytes = step - room;
+        }
+        self.window = match &mut self.controller {
+            Controller::Cubic(cubic) => cubic.grow(self.window, self.segment, bytes, growth),
+            Controller::NewReno(reno) => reno.grow(self.window, self.segment, bytes),
+        };
+    }
+
+    /// Segments were lost: sets the threshold; how the window gets there is recovery's matter.
+    pub(crate) fn on_loss(&mut self) -> Before {
+        let before = Before { window: self.window, threshold: self.threshold, controller: self.controller.clone() };
+        let target = match &mut self.controller {
+            Controller::Cubic(cubic) => cubic.on_loss(self.window, self.segment),
+            Controller::NewReno(reno) => reno.on_loss(self.window),
+        };
+        self.threshold = target.max(2 * self.segment);
+        before
+    }
+
+    /// RFC 5681, 3.1: "Upon a timeout ... cwnd MUST be set to no more than the loss window, LW, which equals 1 full-sized
+    /// segment".
+    pub(crate) fn on_timeout(&mut self) {
+        self.window = self.segment;
+    }
+
+    /// During recovery, as proportional rate reduction says.
+    pub(crate) fn set_window(&mut self, window: u64) {
+        self.window = window.max(self.segment);
+    }
+
+    /// The loss was none.
+    pub(crate) fn undo(&mut self, before: Before) {
+        self.window = self.window.max(before.window);
+        self.threshold = before.threshold;
+        self.controller = before.controller;
+    }
+
+    /// RFC 5681, 4.1: after idling for longer than a timeout the window says nothing about the path any more. Halved for
+    /// every timeout (RFC 7661's spirit), at least the restart window.
+    pub(crate) fn on_idle(&mut self, idle: Duration, timeout: Duration) {
+        let floor = initial_window(self.segment).min(self.window);
+        let mut left = idle;
+        self.threshold = if self.threshold == u64::MAX { u64::MAX } else { self.threshold.max(self.window * 3 / 4) };
+        while left > timeout && self.window > floor {
+            self.window = (self.window / 2).max(floor);
+            left = left.saturating_sub(timeout);
+        }
+        if let Controller::Cubic(cubic) = &mut self.controller {
+            cubic.on_idle();
+        }
+    }
+}
+
+fn initial_window(segment: u64) -> u64 {
+    (limits::INITIAL_WINDOW_SEGMENTS * segment).min(limits::INITIAL_WINDOW_BYTES.max(2 * segment))
+}
+
+#[cfg(test)]
+mod tests;

@@ -35,8 +35,6 @@ pub enum Discard {
     AckStale,
     /// Data after the peer's FIN.
     AfterFin,
-    /// Data for an application that closed.
-    NobodyReads,
     /// Out of order, and the reassembly queue holds as much as it may.
     ReassemblyFull,
     /// The receive queue holds as many pieces as it may.
@@ -63,7 +61,6 @@ impl Discard {
         Discard::AckAhead,
         Discard::AckStale,
         Discard::AfterFin,
-        Discard::NobodyReads,
         Discard::ReassemblyFull,
         Discard::QueueFull,
         Discard::TimeWaitReset,
@@ -94,7 +91,6 @@ impl Discard {
             Discard::AckAhead => "tcp_ack_ahead",
             Discard::AckStale => "tcp_ack_stale",
             Discard::AfterFin => "tcp_after_fin",
-            Discard::NobodyReads => "tcp_nobody_reads",
             Discard::ReassemblyFull => "tcp_reassembly_full",
             Discard::QueueFull => "tcp_queue_full",
             Discard::TimeWaitReset => "tcp_time_wait_reset",
@@ -122,7 +118,6 @@ impl Discard {
             Discard::AckAhead => "The segment acknowledges data that was not sent yet.",
             Discard::AckStale => "The segment's acknowledgment is older than any window of this connection.",
             Discard::AfterFin => "Data came after the peer's FIN.",
-            Discard::NobodyReads => "Data came for an application that had closed; the connection was reset.",
             Discard::ReassemblyFull => "The reassembly queue of the connection is full.",
             Discard::QueueFull => "The receive queue of the connection holds as many pieces as it may.",
             Discard::TimeWaitReset => "A RST in TIME-WAIT was ignored (RFC 1337).",

@@ -22,6 +22,8 @@
 
 pub mod checksum;
 
+mod acknowledge;
+mod challenge;
 mod config;
 mod congestion;
 mod connection;
@@ -34,11 +36,20 @@ mod mirror;
 mod open;
 mod options;
 mod payload;
+mod reassembly;
+mod receive;
+mod recovery;
 mod reset;
+mod rtt;
+mod scoreboard;
 mod segment;
+mod send_buffer;
 mod seq;
 mod state;
 mod time;
+mod timers;
+mod transmit;
+mod window;
 
 pub use config::{Config, KeepAlive};
 pub use congestion::Algorithm;

@@ -13,6 +13,8 @@
 //! ```
 //!
 //! A state changes nowhere but through [`State::on`]. LISTEN is not here: a connection begins when a SYN was accepted.
+//! A close during the handshake waits for its end (RFC 9293, 3.10.4: "queue for processing after entering ESTABLISHED
+//! state"), so that what was written before is delivered; hence no arrow from SYN-RECEIVED to FIN-WAIT-1.
 
 /// Where a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,10 +83,9 @@ impl State {
         match (self, event) {
             (State::SynSent, Event::SynAck) => State::Established,
             (State::SynSent, Event::Syn) => State::SynReceived,
-            (State::SynSent, Event::Close) => State::Closed,
             (State::SynReceived, Event::SynAcknowledged) => State::Established,
-            (State::SynReceived | State::Established, Event::Close) => State::FinWait1,
-            (State::SynReceived | State::Established, Event::Fin) => State::CloseWait,
+            (State::Established, Event::Close) => State::FinWait1,
+            (State::Established, Event::Fin) => State::CloseWait,
             (State::FinWait1, Event::FinAcknowledged) => State::FinWait2,
             (State::FinWait1, Event::Fin) => State::Closing,
             (State::FinWait2, Event::Fin) => State::TimeWait,

@@ -14,6 +14,9 @@ impl Instant {
     /// The start.
     pub const ZERO: Instant = Instant(0);
 
+    /// Later than everything.
+    pub(crate) const NEVER: Instant = Instant(u64::MAX);
+
     /// `micros` microseconds after the start.
     pub const fn from_micros(micros: u64) -> Instant {
         Instant(micros)

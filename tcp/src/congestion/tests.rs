@@ -1,0 +1,109 @@
+use super::*;
+use crate::seq::SeqNumber;
+
+const SEGMENT: u64 = 1_000;
+
+fn growth(now: Instant, bytes: u64, rtt: Duration) -> Growth {
+    let una = Position::of_syn(SeqNumber(1));
+    Growth { now, bytes, sample: Some(rtt), smoothed: rtt, una, nxt: una }
+}
+
+/// Acknowledges a window's worth of single segments per round trip.
+fn rounds(congestion: &mut Congestion, now: &mut Instant, rtt: Duration, count: u64) {
+    let mut una = Position::of_syn(SeqNumber(1));
+    for _ in 0..count {
+        *now += rtt;
+        let end = una + congestion.window();
+        while una < end {
+            una += SEGMENT;
+            congestion.grow(&Growth { una, nxt: end + congestion.window(), ..growth(*now, SEGMENT, rtt) });
+        }
+    }
+}
+
+#[test]
+fn the_initial_window_of_rfc_6928() {
+    assert_eq!(initial_window(1_460), 14_600);
+    assert_eq!(initial_window(536), 5_360);
+    assert_eq!(initial_window(9_000), 18_000);
+}
+
+#[test]
+fn slow_start_doubles_and_leaves_when_the_round_trip_time_rises() {
+    let (mut congestion, mut now) = (Congestion::new(Algorithm::Cubic, SEGMENT), Instant::ZERO);
+    rounds(&mut congestion, &mut now, Duration::from_millis(40), 3);
+    assert_eq!(congestion.window(), 80_000);
+    for rtt in [60, 60, 60, 60, 60, 60, 60] {
+        rounds(&mut congestion, &mut now, Duration::from_millis(rtt), 1);
+    }
+    assert!(!congestion.in_slow_start(), "{congestion:?}");
+    assert!(congestion.window() < 80_000 * 4, "{}", congestion.window());
+}
+
+#[test]
+fn newreno_halves_and_climbs_by_a_segment_per_round_trip() {
+    let (mut congestion, mut now) = (Congestion::new(Algorithm::NewReno, SEGMENT), Instant::ZERO);
+    congestion.set_window(100_000);
+    congestion.on_loss();
+    assert_eq!(congestion.threshold(), 50_000);
+    congestion.set_window(congestion.threshold());
+    rounds(&mut congestion, &mut now, Duration::from_millis(50), 10);
+    assert!((59_000..=60_000).contains(&congestion.window()), "{}", congestion.window());
+}
+
+#[test]
+fn cubic_falls_to_seven_tenths_and_is_back_after_k() {
+    let (mut congestion, mut now) = (Congestion::new(Algorithm::Cubic, SEGMENT), Instant::ZERO);
+    congestion.set_window(1_000_000);
+    congestion.on_loss();
+    congestion.set_window(congestion.threshold());
+    assert_eq!(congestion.window(), 700_000);
+    // K = cbrt(300 / 0.4) = 9.1 s
+    rounds(&mut congestion, &mut now, Duration::from_millis(100), 91);
+    assert!((980_000..1_020_000).contains(&congestion.window()), "{}", congestion.window());
+    rounds(&mut congestion, &mut now, Duration::from_millis(100), 60);
+    assert!(congestion.window() > 1_060_000, "{}", congestion.window());
+}
+
+#[test]
+fn cubic_is_not_slower_than_reno_on_short_paths() {
+    let (mut congestion, mut now) = (Congestion::new(Algorithm::Cubic, SEGMENT), Instant::ZERO);
+    congestion.set_window(20_000);
+    congestion.on_loss();
+    congestion.set_window(congestion.threshold());
+    rounds(&mut congestion, &mut now, Duration::from_millis(1), 100);
+    // Reno's rate with this beta: 14 + 0.53 a round until 20, then 1 a round.
+    assert!(congestion.window() > 90_000, "{}", congestion.window());
+}
+
+#[test]
+fn a_loss_that_was_none_is_taken_back() {
+    let mut congestion = Congestion::new(Algorithm::Cubic, SEGMENT);
+    congestion.set_window(77_000);
+    let before = congestion.on_loss();
+    congestion.on_timeout();
+    assert_eq!(congestion.window(), SEGMENT);
+    congestion.undo(before);
+    assert_eq!((congestion.window(), congestion.threshold()), (77_000, u64::MAX));
+}
+
+#[test]
+fn idling_halves_the_window_per_timeout_but_not_below_the_initial_one() {
+    let mut congestion = Congestion::new(Algorithm::Cubic, SEGMENT);
+    congestion.set_window(100_000);
+    congestion.on_idle(Duration::from_secs(1), Duration::from_millis(600));
+    assert_eq!(congestion.window(), 50_000);
+    congestion.on_idle(Duration::from_secs(3_600), Duration::from_millis(200));
+    assert_eq!(congestion.window(), 10_000);
+}
+
+#[test]
+fn the_threshold_is_at_least_two_segments() {
+    for algorithm in [Algorithm::Cubic, Algorithm::NewReno] {
+        let mut congestion = Congestion::new(algorithm, SEGMENT);
+        congestion.set_window(0);
+        assert_eq!(congestion.window(), SEGMENT);
+        congestion.on_loss();
+        assert_eq!(congestion.threshold(), 2 * SEGMENT);
+    }
+}

@@ -1,0 +1,127 @@
+//! Until both SYNs are acknowledged: RFC 9293, 3.10.7.3 (SYN-SENT) and what is special in SYN-RECEIVED.
+
+use crate::connection::{Connection, Error, Recent, Signals};
+use crate::discard::Discard;
+use crate::open::{Agreed, PeerSyn};
+use crate::options::Timestamp;
+use crate::payload::Payload;
+use crate::receive::Receive;
+use crate::reset::reset_for;
+use crate::segment::{Flags, Header, Segment};
+use crate::seq::Position;
+use crate::state::{Event, State};
+use crate::time::Instant;
+use crate::timers::Timer;
+use crate::window::SendWindow;
+
+impl<P: Payload> Connection<P> {
+    /// RFC 9293, 3.10.7.3: the answer to our SYN.
+    pub(super) fn arrival_in_syn_sent(&mut self, now: Instant, segment: &Segment<P>) -> Result<Signals, Discard> {
+        let header = &segment.header;
+        let ack = header.flags.contains(Flags::ACK).then(|| self.transmit.una.near(header.ack));
+        // First, check the ACK bit: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset (unless the RST bit is set)".
+        if ack.is_some_and(|ack| ack <= self.transmit.una || ack > self.transmit.nxt) {
+            self.aside = reset_for(header, 0);
+            return Err(Discard::HandshakeAck);
+        }
+        // Second, check the RST bit. "If the RST bit is set ... If the ACK was acceptable then ... error: connection reset".
+        if header.flags.contains(Flags::RST) {
+            if ack.is_none() {
+                return Err(Discard::HandshakeReset);
+            }
+            return Ok(self.fail(Error::Refused));
+        }
+        // Fourth, check the SYN bit.
+        if !header.flags.contains(Flags::SYN) {
+            return Err(Discard::HandshakeNoSyn);
+        }
+        self.take_syn(now, header);
+        if ack.is_some() {
+            self.go(Event::SynAck);
+            self.acknowledge.now = true;
+            return Ok(self.establish(now));
+        }
+        // "Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment": simultaneous open.
+        self.go(Event::Syn);
+        self.syn_due = true;
+        self.timers.stop(Timer::Handshake);
+        Ok(Signals::empty())
+    }
+
+    /// The peer's SYN is known: what it said counts from now on.
+    pub(super) fn take_syn(&mut self, now: Instant, header: &Header) {
+        let peer = PeerSyn::from(header);
+        self.agreed = Agreed::new(&self.opening, &peer.options, &self.config);
+        let irs = Position::of_syn(peer.seq);
+        self.receive = Receive::new(irs + 1, self.config.receive_buffer, self.agreed.receive_shift);
+        // The window of a segment with SYN is never scaled (RFC 7323, 2.2).
+        let window = SendWindow::new(self.agreed.send_shift, self.transmit.nxt, peer.window, irs);
+        self.transmit.agree(&self.agreed, self.opening.timestamp, self.config.congestion, window);
+        if let Some(Timestamp { value, .. }) = peer.options.timestamp {
+            self.recent = Recent { value, at: now };
+        }
+        self.peer = Some(peer);
+        self.last_heard = now;
+    }
+
+    /// Our SYN is acknowledged.
+    pub(super) fn establish(&mut self, now: Instant) -> Signals {
+        let resent = self.syn_tries > 1;
+        self.retries = 0;
+        if !resent && self.syn_tries > 0 {
+            self.transmit.rtt.sample(now, now - self.syn_sent_at, 1);
+        }
+        self.transmit.establish(resent);
+        self.timers.stop(Timer::Handshake);
+        self.syn_due = false;
+        if let Some(keepalive) = self.config.keepalive {
+            self.timers.set(Timer::KeepAlive, now + keepalive.idle);
+        }
+        if self.transmit.is_finishing() {
+            self.go(Event::Close);
+        }
+        Signals::ESTABLISHED | Signals::WRITABLE
+    }
+
+    /// In SYN-RECEIVED, a SYN with the number we know: the peer has not heard ours. Or, when both opened at once, its
+    /// SYN-ACK: then the rest of it counts.
+    pub(super) fn repeated_syn(&mut self, now: Instant, header: &Header) -> Option<Discard> {
+        let known = self.peer.is_some_and(|peer| peer.seq == header.seq);
+        if self.state != State::SynReceived || !known || !header.flags.contains(Flags::SYN) {
+            return None;
+        }
+        if header.flags.contains(Flags::RST) || header.flags.contains(Flags::ACK) {
+            return None;
+        }
+        if self.challenge.allow(now) {
+            self.syn_due = true;
+        }
+        Some(Discard::Duplicate)
+    }
+
+    /// The SYN or SYN-ACK, if one is due.
+    pub(super) fn poll_syn(&mut self, now: Instant) -> Option<Header> {
+        if !std::mem::take(&mut self.syn_due) {
+            return None;
+        }
+        if self.syn_tries == 0 {
+            self.syn_sent_at = now;
+        }
+        self.syn_tries = self.syn_tries.saturating_add(1);
+        self.timers.set(Timer::Handshake, now + self.transmit.rtt.timeout());
+        let isn = self.opening.isn;
+        let mut header = if self.state == State::SynReceived {
+            self.acknowledge.on_sent();
+            self.bare(isn, self.receive.next().seq(), Flags::SYN | Flags::ACK)
+        } else {
+            self.bare(isn, crate::SeqNumber(0), Flags::SYN)
+        };
+        header.window = self.receive.offer_on_syn();
+        let theirs = self.peer.filter(|_| self.state == State::SynReceived).map(|peer| peer.options);
+        header.options = self.opening.options(now, theirs.as_ref());
+        if let Some(timestamp) = &mut header.options.timestamp {
+            timestamp.echo = if theirs.is_some() { self.recent.value } else { 0 };
+        }
+        Some(header)
+    }
+}

@@ -1,0 +1,142 @@
+//! When a deadline comes: each timer's consequence, and when to set which.
+
+use std::time::Duration;
+
+use crate::connection::{Connection, Error, Signals};
+use crate::limits;
+use crate::payload::Payload;
+use crate::state::State;
+use crate::time::Instant;
+use crate::timers::Timer;
+
+impl<P: Payload> Connection<P> {
+    /// To be called when [`deadline`](Connection::deadline) has come; earlier or later does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) -> Signals {
+        let mut signals = Signals::empty();
+        for timer in Timer::ALL {
+            if self.timers.fire(timer, now) {
+                signals |= self.on_timer(now, timer);
+            }
+        }
+        signals
+    }
+
+    fn on_timer(&mut self, now: Instant, timer: Timer) -> Signals {
+        match timer {
+            Timer::Handshake => return self.on_handshake_timeout(),
+            Timer::TimeWait => return self.on_time_wait_over(),
+            Timer::FinWait2 | Timer::UserTimeout => return self.give_up(Error::TimedOut),
+            Timer::Reordering => {
+                if let Some(at) = self.transmit.on_reordering_timeout(now) {
+                    self.timers.set(Timer::Reordering, at);
+                }
+            }
+            Timer::LossProbe => {
+                self.transmit.on_probe_timeout();
+                // RFC 8985, 7.3: "Rearm the RTO timer": the probe gets its time to be answered.
+                self.timers.stop(Timer::Retransmit);
+            }
+            Timer::Retransmit => return self.on_retransmit_timeout(now),
+            Timer::Persist => return self.on_persist_timeout(),
+            Timer::KeepAlive => return self.on_keepalive_timeout(now),
+            Timer::DelayedAck => self.acknowledge.now = true,
+        }
+        Signals::empty()
+    }
+
+    /// The SYN or SYN-ACK was not answered.
+    fn on_handshake_timeout(&mut self) -> Signals {
+        let most = if self.state == State::SynSent { self.config.syn_retries } else { self.config.syn_ack_retries };
+        self.retries = self.retries.saturating_add(1);
+        if self.retries > most {
+            return self.fail(Error::TimedOut);
+        }
+        self.transmit.rtt.back_off();
+        self.syn_due = true;
+        Signals::empty()
+    }
+
+    /// RFC 9293, 3.8.3 (R2): too often is too often. A peer that answers, but with a closed window, is there: that is
+    /// never too often (3.8.6.1: "as long as the receiving TCP peer continues to send acknowledgments ... the sending TCP
+    /// implementation MUST allow the connection to stay open").
+    fn on_retransmit_timeout(&mut self, now: Instant) -> Signals {
+        if !self.transmit.has_outstanding() {
+            return Signals::empty();
+        }
+        let answered = std::mem::take(&mut self.heard) && self.transmit.is_window_closed();
+        self.retries = if answered { 0 } else { self.retries.saturating_add(1) };
+        if self.retries > self.config.retries {
+            return self.give_up(Error::TimedOut);
+        }
+        self.transmit.on_timeout(now);
+        Signals::empty()
+    }
+
+    /// The window stayed closed, or too small: send what fits, or ask.
+    fn on_persist_timeout(&mut self) -> Signals {
+        if self.probes > self.config.retries {
+            return self.give_up(Error::TimedOut);
+        }
+        if !self.transmit.allow_small() {
+            self.probe_due = true;
+            self.probes = self.probes.saturating_add(1);
+        }
+        self.persist_backoff = self.persist_backoff.saturating_add(1);
+        Signals::empty()
+    }
+
+    fn on_keepalive_timeout(&mut self, now: Instant) -> Signals {
+        let Some(keepalive) = self.config.keepalive else { return Signals::empty() };
+        let due = self.last_heard + keepalive.idle;
+        if due > now || self.transmit.has_outstanding() {
+            // Something came meanwhile, or other timers watch the peer.
+            self.timers.set(Timer::KeepAlive, due.max(now + keepalive.interval));
+            return Signals::empty();
+        }
+        if self.probes >= keepalive.probes {
+            return self.give_up(Error::TimedOut);
+        }
+        self.probe_due = true;
+        self.probes = self.probes.saturating_add(1);
+        self.timers.set(Timer::KeepAlive, now + keepalive.interval);
+        Signals::empty()
+    }
+
+    /// All output is drained: sets what must be watched, stops what need not.
+    pub(super) fn rearm(&mut self, now: Instant) {
+        if !self.state.is_synchronized() || self.state == State::TimeWait {
+            return;
+        }
+        let outstanding = self.transmit.has_outstanding();
+        self.keep(Timer::Retransmit, outstanding.then(|| now + self.transmit.rtt.timeout()));
+        let probe = self.transmit.probe_timeout().map(|timeout| {
+            // RFC 8985, 7.2: "If the time of the RTO expiry is earlier, use it".
+            (now + timeout).min(self.timers.at(Timer::Retransmit))
+        });
+        self.keep(Timer::LossProbe, probe);
+        let blocked = !outstanding && self.transmit.has_unsent();
+        if !blocked {
+            self.persist_backoff = 0;
+        }
+        self.keep(Timer::Persist, blocked.then(|| now + self.persist_interval()));
+        let watched = outstanding || self.probes > 0;
+        self.keep(Timer::UserTimeout, self.config.user_timeout.filter(|_| watched).map(|timeout| now + timeout));
+        if !outstanding {
+            self.timers.stop(Timer::Reordering);
+        }
+    }
+
+    /// Sets a timer that is to run and does not; stops one that is not to run.
+    fn keep(&mut self, timer: Timer, at: Option<Instant>) {
+        match at {
+            Some(at) => self.timers.set_if_stopped(timer, at),
+            None => self.timers.stop(timer),
+        }
+    }
+
+    /// RFC 9293, 3.8.6.1 (SHLD-29, SHLD-30): first after a retransmission timeout, then ever longer.
+    fn persist_interval(&self) -> Duration {
+        let base = self.transmit.rtt.timeout();
+        base.saturating_mul(1 << self.persist_backoff.min(12)).min(limits::RTO_MAX)
+    }
+}

@@ -1,0 +1,239 @@
+//! The receiving half: what arrived, in order for the application and out of order for the reassembly queue.
+//!
+//! Everything in an acceptable segment that lies inside of the window and was not there before is taken; the rest is
+//! trimmed. What must hold: RCV.NXT only grows; bytes come out once and in order; nothing after the FIN comes out.
+
+use std::collections::VecDeque;
+
+use smallvec::SmallVec;
+
+use crate::discard::Discard;
+use crate::limits;
+use crate::options::SackBlocks;
+use crate::payload::Payload;
+use crate::reassembly::{Range, Reassembly, cut};
+use crate::seq::Position;
+use crate::window::ReceiveWindow;
+
+/// What came of a segment's text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Arrival {
+    /// Bytes that RCV.NXT moved by; a FIN not counted.
+    pub(crate) in_order: u64,
+    /// Something is missing, was missing until now, or came twice.
+    pub(crate) disorder: bool,
+    /// The FIN is in order, for the first time.
+    pub(crate) fin: bool,
+    /// Why part of it was not taken.
+    pub(crate) refused: Option<Discard>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Receive<P> {
+    next: Position,
+    ready: VecDeque<P>,
+    unread: u64,
+    reassembly: Reassembly<P>,
+    /// Where the FIN is, once one was seen; in order, once `next` is beyond.
+    fin: Option<Position>,
+    window: ReceiveWindow,
+    /// What came twice last, to be reported once (RFC 2883).
+    duplicate: Option<Range>,
+    pressure: bool,
+}
+
+impl<P: Payload> Receive<P> {
+    /// `next`: the position after the peer's SYN.
+    pub(crate) fn new(next: Position, buffer: u32, shift: u8) -> Receive<P> {
+        Receive {
+            next,
+            ready: VecDeque::new(),
+            unread: 0,
+            reassembly: Reassembly::new(),
+            fin: None,
+            window: ReceiveWindow::new(next, buffer, shift),
+            duplicate: None,
+            pressure: false,
+        }
+    }
+
+    /// RCV.NXT.
+    pub(crate) fn next(&self) -> Position {
+        self.next
+    }
+
+    pub(crate) fn window(&self) -> &ReceiveWindow {
+        &self.window
+    }
+
+    pub(crate) fn unread(&self) -> u64 {
+        self.unread
+    }
+
+    /// Bytes held out of order.
+    pub(crate) fn early(&self) -> u64 {
+        self.reassembly.bytes()
+    }
+
+    /// The FIN was received, and everything before it.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.fin.is_some_and(|fin| self.next > fin)
+    }
+
+    pub(crate) fn read(&mut self) -> Option<P> {
+        let piece = self.ready.pop_front()?;
+        self.unread -= piece.len() as u64;
+        Some(piece)
+    }
+
+    /// Takes the text of an acceptable segment.
+    pub(crate) fn accept(&mut self, start: Position, payload: SmallVec<[P; 1]>, fin: bool) -> Arrival {
+        let mut arrival = Arrival::default();
+        let before = self.next;
+        let mut at = start;
+        for piece in payload {
+            let end = at + piece.len() as u64;
+            if end > at {
+                self.accept_piece(at, end, &piece, &mut arrival);
+            }
+            at = end;
+        }
+        if start < before && at > start && !self.is_finished() {
+            self.note_duplicate((start, at.min(before)), &mut arrival);
+        }
+        if fin {
+            self.note_fin(at, &mut arrival);
+        }
+        arrival.in_order = self.next - before;
+        arrival.disorder |= !self.reassembly.is_empty();
+        if self.fin == Some(self.next) {
+            self.next += 1;
+            arrival.fin = true;
+        }
+        arrival
+    }
+
+    fn accept_piece(&mut self, at: Position, end: Position, piece: &P, arrival: &mut Arrival) {
+        let limit = self.fin.map_or(self.window.right(), |fin| fin.min(self.window.right()));
+        let (from, to) = (at.max(self.next), end.min(limit));
+        if end > limit {
+            let after_fin = self.fin.is_some_and(|fin| end > fin);
+            arrival.refused = Some(if after_fin { Discard::AfterFin } else { Discard::BeyondWindow });
+        }
+        if from >= to {
+            return;
+        }
+        let part = cut(piece, from - at, to - at);
+        if from == self.next {
+            self.accept_in_order(to, part, arrival);
+        } else {
+            self.accept_early(from, part, arrival);
+        }
+    }
+
+    fn accept_in_order(&mut self, to: Position, part: P, arrival: &mut Arrival) {
+        if self.ready.len() >= limits::READY_PIECES_MAX {
+            arrival.refused = Some(Discard::QueueFull);
+            return;
+        }
+        let Receive { ready, unread, reassembly, .. } = self;
+        let mut take = |piece: P| {
+            *unread += piece.len() as u64;
+            ready.push_back(piece);
+        };
+        take(part);
+        self.next = to;
+        if !reassembly.is_empty() {
+            // RFC 5681, 4.2: "a TCP receiver SHOULD send an immediate ACK when the incoming segment fills in all or part of a
+            // gap in the sequence space".
+            arrival.disorder = true;
+            self.next = reassembly.take(to, take);
+        }
+    }
+
+    fn accept_early(&mut self, from: Position, part: P, arrival: &mut Arrival) {
+        arrival.disorder = true;
+        if self.pressure {
+            arrival.refused = Some(Discard::ReassemblyFull);
+            return;
+        }
+        match self.reassembly.insert(from, part) {
+            Ok(None) => {}
+            Ok(Some(duplicate)) => self.note_duplicate(duplicate, arrival),
+            Err(_) => arrival.refused = Some(Discard::ReassemblyFull),
+        }
+    }
+
+    /// A FIN counts where the first one was, and only if no byte was received beyond it.
+    fn note_fin(&mut self, at: Position, arrival: &mut Arrival) {
+        if self.fin.is_none()
+            && at >= self.next
+            && at <= self.window.right()
+            && at >= self.reassembly.end().unwrap_or(at)
+        {
+            self.fin = Some(at);
+            arrival.disorder |= at > self.next;
+        }
+    }
+
+    fn note_duplicate(&mut self, duplicate: Range, arrival: &mut Arrival) {
+        arrival.disorder = true;
+        self.duplicate = Some(duplicate);
+    }
+
+    /// A segment with nothing new in it: to be reported.
+    pub(crate) fn on_duplicate(&mut self, start: Position, end: Position) {
+        self.duplicate = Some((start, end));
+    }
+
+    /// Whether the next acknowledgment has something selective to say.
+    pub(crate) fn has_blocks(&self) -> bool {
+        self.duplicate.is_some() || !self.reassembly.is_empty()
+    }
+
+    /// The blocks to report; the duplicate first, and only once (RFC 2883, 4).
+    pub(crate) fn blocks(&mut self, most: usize) -> SackBlocks {
+        let mut blocks = SackBlocks::new();
+        if let Some((start, end)) = self.duplicate.take() {
+            blocks.push(start.seq(), end.seq());
+        }
+        self.reassembly.blocks(most, &mut blocks);
+        blocks
+    }
+
+    /// The window field of a segment that acknowledges all there is.
+    pub(crate) fn offer(&mut self, segment: u32) -> u16 {
+        self.window.offer(self.next, self.unread, segment)
+    }
+
+    pub(crate) fn offer_on_syn(&mut self) -> u16 {
+        self.window.offer_on_syn(self.next)
+    }
+
+    /// Whether the peer should hear of the room that reading made.
+    pub(crate) fn update_is_due(&self, segment: u32) -> bool {
+        !self.is_finished() && self.window.update_is_due(self.next, self.unread, segment)
+    }
+
+    /// Under pressure the window stays where it is, and nothing is taken out of order.
+    pub(crate) fn set_pressure(&mut self, pressure: bool) {
+        self.pressure = pressure;
+        self.window.set_pressure(pressure);
+    }
+
+    /// The connection ended early: what is in order may still be read, the rest will never be.
+    pub(crate) fn end(&mut self) {
+        self.reassembly = Reassembly::new();
+        self.duplicate = None;
+    }
+
+    /// Nobody reads any more.
+    pub(crate) fn clear(&mut self) {
+        self.end();
+        self.ready = VecDeque::new();
+        self.unread = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests;

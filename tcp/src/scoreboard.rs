@@ -1,0 +1,306 @@
+//! The one map of what is in flight: every transmission not yet acknowledged, in sequence order, without gaps.
+//!
+//! SACK, RACK, NewReno and the timeout all read and mark the same entries, so they cannot disagree. An entry is what was
+//! handed out at once, up to 64 KiB with segmentation offload; it is cut when part of it is acknowledged or has to be
+//! sent again. What must hold: `sacked` and `lost` are the sums over the marks, an entry is never both, and a run of
+//! entries already marked is jumped over, not walked (CVE-2019-11477, -11478): an entry remembers how far the marked run
+//! that starts at it goes.
+
+use std::collections::VecDeque;
+
+use crate::limits;
+use crate::seq::Position;
+use crate::time::Instant;
+
+/// One transmission.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub(crate) start: Position,
+    pub(crate) end: Position,
+    /// When it was sent last.
+    pub(crate) at: Instant,
+    /// It was sent more than once.
+    pub(crate) again: bool,
+    /// The peer has it (RFC 2018).
+    sacked: bool,
+    /// Held for lost, and not sent again yet.
+    lost: bool,
+    /// If sacked: everything up to here is.
+    run_end: Position,
+}
+
+impl Sent {
+    fn len(&self) -> u64 {
+        self.end - self.start
+    }
+}
+
+/// When and up to where something was sent. Ordered as RFC 8985, 6.2 orders transmissions: by time, then by sequence.
+pub(crate) type Transmission = (Instant, Position);
+
+/// What one acknowledgment delivered, cumulatively and selectively.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Delivered {
+    /// Bytes that were not known to have arrived before.
+    pub(crate) bytes: u64,
+    /// The latest transmission among those sent once.
+    pub(crate) latest_once: Option<Transmission>,
+    /// The latest among those sent again.
+    pub(crate) latest_again: Option<Transmission>,
+    /// Of what was acknowledged cumulatively and sent once, when the first was sent; for the round-trip time.
+    pub(crate) first_once: Option<Instant>,
+    /// Something sent again was acknowledged cumulatively: no round-trip time can be taken (Karn).
+    pub(crate) ambiguous: bool,
+    /// The lowest end among those sent once: below what is known to have arrived, it was reordered.
+    pub(crate) lowest_once: Option<Position>,
+    /// The highest end.
+    pub(crate) highest: Option<Position>,
+}
+
+impl Delivered {
+    fn note(&mut self, entry: &Sent) {
+        self.bytes += entry.len();
+        let transmission = Some((entry.at, entry.end));
+        if entry.again {
+            self.latest_again = self.latest_again.max(transmission);
+        } else {
+            self.latest_once = self.latest_once.max(transmission);
+            self.lowest_once = Some(self.lowest_once.map_or(entry.end, |end| end.min(entry.end)));
+        }
+        self.highest = self.highest.max(Some(entry.end));
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Scoreboard {
+    entries: VecDeque<Sent>,
+    sacked: u64,
+    lost: u64,
+    /// No lost entry starts before.
+    lost_from: Position,
+}
+
+impl Scoreboard {
+    /// Bytes the peer has out of order.
+    pub(crate) fn sacked(&self) -> u64 {
+        self.sacked
+    }
+
+    /// Bytes held for lost and not sent again yet.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether another entry may be made: the map is bounded.
+    pub(crate) fn has_room(&self) -> bool {
+        self.entries.len() < limits::SENT_ENTRIES_MAX
+    }
+
+    /// New data was sent.
+    pub(crate) fn push(&mut self, start: Position, end: Position, at: Instant) {
+        debug_assert!(start < end && self.entries.back().is_none_or(|last| last.end == start));
+        let entry = Sent { start, end, at, again: false, sacked: false, lost: false, run_end: start };
+        self.entries.push_back(entry);
+    }
+
+    /// Everything before `ack` has arrived.
+    pub(crate) fn acknowledge(&mut self, ack: Position, delivered: &mut Delivered) {
+        while let Some(first) = self.entries.front_mut()
+            && first.start < ack
+        {
+            let mut part = *first;
+            part.end = part.end.min(ack);
+            if part.end == first.end {
+                self.entries.pop_front();
+            } else {
+                first.start = ack;
+            }
+            self.unmark(&part);
+            if part.again {
+                delivered.ambiguous = true;
+            } else if !part.sacked {
+                delivered.first_once = Some(delivered.first_once.map_or(part.at, |at| at.min(part.at)));
+            }
+            if !part.sacked {
+                delivered.note(&part);
+            }
+        }
+    }
+
+    /// The peer has `[start, end)`, which lies inside of what is in flight.
+    pub(crate) fn sack(&mut self, start: Position, end: Position, delivered: &mut Delivered) {
+        let mut index = self.find(start);
+        while let Some(&entry) = self.entries.get(index)
+            && entry.start < end
+        {
+            if entry.sacked {
+                index = self.after_run(index);
+                continue;
+            }
+            if entry.start < start && !self.cut(index, start) {
+                return;
+            } else if entry.start < start {
+                index += 1;
+                continue;
+            }
+            if entry.end > end && !self.cut(index, end) {
+                return;
+            }
+            let mut entry = self.entries[index];
+            self.unmark(&entry);
+            (entry.sacked, entry.lost, entry.run_end) = (true, false, entry.end);
+            self.entries[index] = entry;
+            self.sacked += entry.len();
+            delivered.note(&entry);
+            index += 1;
+        }
+        let first = self.find(start);
+        if let Some(entry) = self.entries.get_mut(first)
+            && entry.sacked
+        {
+            entry.run_end = entry.run_end.max(end);
+        }
+    }
+
+    /// Marks entries as lost, from the front, as `verdict` says: `Some(true)` lost, `Some(false)` not, `None` stop.
+    /// Entries that arrived or are lost already are not asked about.
+    pub(crate) fn judge(&mut self, mut verdict: impl FnMut(&Sent) -> Option<bool>) {
+        let mut index = 0;
+        while let Some(entry) = self.entries.get(index) {
+            if entry.sacked {
+                index = self.after_run(index);
+                continue;
+            }
+            if !entry.lost {
+                match verdict(entry) {
+                    Some(true) => self.mark_lost(index),
+                    Some(false) => {}
+                    None => return,
+                }
+            }
+            index += 1;
+        }
+    }
+
+    /// Marks the first `bytes` as lost, cutting if need be: what NewReno knows to be missing.
+    pub(crate) fn lose_front(&mut self, bytes: u64) {
+        let Some(first) = self.entries.front() else { return };
+        if first.lost || first.sacked {
+            return;
+        }
+        let end = first.end.min(first.start + bytes);
+        if end == first.end || self.cut(0, end) {
+            self.mark_lost(0);
+        }
+    }
+
+    /// Forgets what the peer said it had: it may renege (RFC 2018, 8).
+    pub(crate) fn forget_sacked(&mut self) {
+        for entry in &mut self.entries {
+            entry.sacked = false;
+        }
+        self.sacked = 0;
+    }
+
+    /// Whether the peer says to have what its cumulative acknowledgment asks for: it reneged.
+    pub(crate) fn has_reneged(&self) -> bool {
+        self.entries.front().is_some_and(|first| first.sacked)
+    }
+
+    /// Nothing is lost after all.
+    pub(crate) fn forget_lost(&mut self) {
+        for entry in &mut self.entries {
+            entry.lost = false;
+        }
+        self.lost = 0;
+    }
+
+    /// The first lost entry.
+    pub(crate) fn first_lost(&mut self) -> Option<(Position, Position)> {
+        if self.lost == 0 {
+            return None;
+        }
+        let mut index = self.find(self.lost_from);
+        while let Some(entry) = self.entries.get(index) {
+            if entry.lost {
+                self.lost_from = entry.start;
+                return Some((entry.start, entry.end));
+            }
+            index = if entry.sacked { self.after_run(index) } else { index + 1 };
+        }
+        debug_assert!(false, "{} bytes are lost and no entry is", self.lost);
+        None
+    }
+
+    /// The part of the last entry that a tail probe sends again: at most `bytes`.
+    pub(crate) fn tail(&self, bytes: u64) -> Option<(Position, Position)> {
+        self.entries.back().map(|last| (last.start.max(last.end.minus(bytes)), last.end))
+    }
+
+    /// `[start, end)`, a part of one entry, is sent again. Cut off so that its time is its own.
+    pub(crate) fn resend(&mut self, start: Position, end: Position, at: Instant) {
+        let mut index = self.find(start);
+        if self.entries.get(index).is_some_and(|entry| entry.start < start) && self.cut(index, start) {
+            index += 1;
+        }
+        if self.entries.get(index).is_some_and(|entry| entry.end > end) {
+            self.cut(index, end);
+        }
+        let Some(entry) = self.entries.get_mut(index) else { return };
+        (entry.at, entry.again) = (at, true);
+        if entry.lost {
+            entry.lost = false;
+            self.lost -= entry.end - entry.start;
+        }
+    }
+
+    fn mark_lost(&mut self, index: usize) {
+        let entry = &mut self.entries[index];
+        debug_assert!(!entry.lost && !entry.sacked);
+        entry.lost = true;
+        self.lost += entry.end - entry.start;
+        self.lost_from = self.lost_from.min(entry.start);
+    }
+
+    /// Takes an entry, or its part, out of the sums.
+    fn unmark(&mut self, part: &Sent) {
+        if part.sacked {
+            self.sacked -= part.len();
+        }
+        if part.lost {
+            self.lost -= part.len();
+        }
+    }
+
+    /// Index of the entry that holds `position`, or else of the first after it.
+    fn find(&self, position: Position) -> usize {
+        self.entries.partition_point(|entry| entry.end <= position)
+    }
+
+    /// Index behind the run of arrived entries that starts at `index`.
+    fn after_run(&self, index: usize) -> usize {
+        let entry = &self.entries[index];
+        if entry.run_end > entry.end { self.find(entry.run_end).max(index + 1) } else { index + 1 }
+    }
+
+    /// Cuts an entry in two at `at`; false if the map is full.
+    fn cut(&mut self, index: usize, at: Position) -> bool {
+        if !self.has_room() {
+            return false;
+        }
+        let mut left = self.entries[index];
+        let mut right = left;
+        (left.end, right.start) = (at, at);
+        left.run_end = left.run_end.min(at);
+        self.entries[index] = left;
+        self.entries.insert(index + 1, right);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! What an acknowledgment means, in order: what arrived, what the window is, how long it took, what is lost, whether the
+//! loss was none, and how much may be in flight from now on.
+
+use std::time::Duration;
+
+use crate::congestion::Growth;
+use crate::limits;
+use crate::options::SackBlocks;
+use crate::payload::Payload;
+use crate::recovery::{Measure, Phase, Undo};
+use crate::scoreboard::Delivered;
+use crate::seq::Position;
+use crate::time::Instant;
+use crate::transmit::Transmit;
+
+/// An acceptable acknowledgment: SND.UNA - MAX.SND.WND ≤ SEG.ACK ≤ SND.NXT.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AckFacts<'a> {
+    pub(crate) now: Instant,
+    pub(crate) ack: Position,
+    /// SEG.SEQ: orders window updates.
+    pub(crate) seq: Position,
+    pub(crate) window: u16,
+    pub(crate) sack: &'a SackBlocks,
+    /// TSecr, if timestamps are in use.
+    pub(crate) echo: Option<u32>,
+    /// It carries data or a FIN: not a duplicate ACK.
+    pub(crate) carries: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Acked {
+    /// SND.UNA moved: timers start anew.
+    pub(crate) advanced: bool,
+    /// When RACK wants to look again.
+    pub(crate) reordering: Option<Instant>,
+}
+
+/// What else the window depends on.
+struct Evidence {
+    sample: Option<Duration>,
+    was_limited: bool,
+    advanced: bool,
+    new_loss: bool,
+}
+
+impl<P: Payload> Transmit<P> {
+    pub(crate) fn on_ack(&mut self, facts: &AckFacts<'_>) -> Acked {
+        let una = self.una;
+        let flight = self.in_flight();
+        let was_limited = self.is_limited(flight);
+        let lost = self.board.lost();
+        let mut delivered = Delivered::default();
+
+        let advanced = facts.ack > una;
+        if advanced {
+            self.una = facts.ack;
+            self.counts.bytes_acked += facts.ack.min(self.buffer.end()).saturating_since(una);
+            self.board.acknowledge(facts.ack, &mut delivered);
+            self.buffer.release(facts.ack);
+            self.rtt.forget_backoff();
+        }
+        let duplicate = self.take_sack(facts, &mut delivered);
+        let window_moved = self.window.update(facts.seq, facts.ack, facts.window);
+        let sample = self.measure(facts, &delivered, advanced, flight);
+
+        if !self.sack {
+            let repeated =
+                !advanced && !facts.carries && !window_moved && facts.ack == self.una && !self.board.is_empty();
+            self.count_duplicates(repeated, facts.ack - una, &mut delivered);
+        }
+        self.end_probe(facts, duplicate, advanced);
+        if self.is_spurious(facts, duplicate, &delivered) {
+            self.undo();
+        }
+        if self.recovery.phase != Phase::Open && self.una >= self.recovery.point && advanced {
+            self.leave_recovery();
+        }
+        let reordering = if self.sack { self.detect_losses(facts, &delivered) } else { None };
+
+        if self.board.lost() > 0 && self.recovery.phase == Phase::Open && self.board.lost() > lost {
+            self.enter_recovery(delivered.bytes);
+        }
+        let evidence = Evidence { sample, was_limited, advanced, new_loss: self.board.lost() > lost };
+        self.adjust_window(facts.now, &delivered, &evidence);
+        Acked { advanced, reordering }
+    }
+
+    /// Marks what the blocks say; gives the block that reports a duplicate (RFC 2883, 4: the first, if it lies below the
+    /// cumulative acknowledgment or inside of the second).
+    fn take_sack(&mut self, facts: &AckFacts<'_>, delivered: &mut Delivered) -> Option<(Position, Position)> {
+        if !self.sack || facts.sack.is_empty() {
+            return None;
+        }
+        let near = |seq| facts.ack.near(seq);
+        let blocks = facts.sack.as_slice();
+        let (start, end) = (near(blocks[0].0), near(blocks[0].1));
+        let inside_second = blocks.get(1).is_some_and(|second| near(second.0) <= start && end <= near(second.1));
+        let duplicate = (start < end && (end <= facts.ack || inside_second)).then_some((start, end));
+        for &(start, end) in blocks.iter().skip(usize::from(duplicate.is_some())) {
+            // CVE-2019-11477 and the like: a block is a claim of the peer, only what is in flight can be true of it.
+            let (start, end) = (near(start).max(self.una), near(end));
+            if start < end && end <= self.nxt {
+                self.board.sack(start, end, delivered);
+            }
+        }
+        if duplicate.is_some() {
+            self.counts.duplicates += 1;
+            self.recovery.rack.on_dsack(self.una, self.nxt);
+        }
+        duplicate
+    }
+
+    /// RFC 6298, 3 and RFC 7323, 4: a sample from what was sent once, or from the echo when SND.UNA moved.
+    fn measure(
+        &mut self,
+        facts: &AckFacts<'_>,
+        delivered: &Delivered,
+        advanced: bool,
+        flight: u64,
+    ) -> Option<Duration> {
+        let segments = flight.div_ceil(self.segment);
+        let latest = delivered.latest_once.map(|(at, _)| facts.now - at);
+        if advanced {
+            let first = delivered.first_once.filter(|_| !delivered.ambiguous).map(|at| facts.now - at);
+            if let Some(sample) = first.or_else(|| self.echoed(facts)) {
+                self.rtt.sample(facts.now, sample, segments);
+            }
+        }
+        if let Some(sample) = latest {
+            self.rtt.note_min(facts.now, sample);
+        }
+        latest
+    }
+
+    /// The age of the echo, rounded up to the tick of the clock.
+    fn echoed(&self, facts: &AckFacts<'_>) -> Option<Duration> {
+        let (echo, clock) = facts.echo.zip(self.clock)?;
+        let ticks = clock.value(facts.now).wrapping_sub(echo);
+        // An echo of something we never said: from the future, or older than any segment can be.
+        (ticks < 1 << 22).then(|| Duration::from_millis(u64::from(ticks.max(1))))
+    }
+
+    /// Without SACK: RFC 5681, 3.2 and RFC 6582, 3.2. Every duplicate stands for a segment that arrived.
+    fn count_duplicates(&mut self, repeated: bool, acked: u64, delivered: &mut Delivered) {
+        let recovery = &mut self.recovery;
+        if repeated {
+            recovery.duplicates += 1;
+            recovery.assumed += self.segment;
+            delivered.bytes += self.segment;
+            // "If the Cumulative Acknowledgment field covers more than recover": later duplicates are our own doing.
+            if recovery.phase == Phase::Open
+                && recovery.duplicates == limits::DUPACK_THRESHOLD
+                && self.una > recovery.point
+            {
+                self.board.lose_front(self.segment);
+            }
+        } else if acked > 0 {
+            delivered.bytes = acked.saturating_sub(recovery.assumed).max(acked.min(self.segment));
+            if recovery.phase == Phase::Recovery && self.una < recovery.point {
+                // A partial acknowledgment: "retransmit the first unacknowledged segment".
+                recovery.assumed = recovery.assumed.saturating_sub(acked.saturating_sub(self.segment));
+                self.board.lose_front(self.segment);
+                recovery.force = true;
+            } else {
+                (recovery.duplicates, recovery.assumed) = (0, 0);
+            }
+        }
+    }
+
+    /// RFC 8985, 7.4.2: is the probe's work done, and did it repair a loss that the window must hear of?
+    fn end_probe(&mut self, facts: &AckFacts<'_>, duplicate: Option<(Position, Position)>, advanced: bool) {
+        let Some(probe) = self.recovery.tail_probe.filter(|probe| facts.ack >= probe.end) else { return };
+        let reported = duplicate.is_some_and(|(_, end)| end == probe.end);
+        let both_arrived = !advanced && facts.sack.is_empty() && !facts.carries;
+        if !probe.again || reported || both_arrived {
+            self.recovery.tail_probe = None;
+        } else if facts.ack > probe.end {
+            self.recovery.tail_probe = None;
+            self.congestion.on_loss();
+            self.congestion.set_window(self.congestion.threshold());
+        }
+    }
+
+    fn is_spurious(
+        &mut self,
+        facts: &AckFacts<'_>,
+        duplicate: Option<(Position, Position)>,
+        delivered: &Delivered,
+    ) -> bool {
+        let clock = self.clock;
+        let Some(undo) = &mut self.recovery.undo else { return false };
+        let echoes = delivered.ambiguous && undo.is_spurious_by_echo(facts.echo.filter(|_| clock.is_some()));
+        echoes || duplicate.is_some_and(|(start, end)| undo.is_spurious_by_duplicate(start, end))
+    }
+
+    /// Nothing was lost: everything as it was before.
+    fn undo(&mut self) {
+        if let Some(Undo { before, .. }) = self.recovery.undo.take() {
+            self.congestion.undo(before);
+            self.board.forget_lost();
+            self.recovery.end();
+            self.counts.undone += 1;
+        }
+    }
+
+    /// RFC 9937: "at the end of recovery, cwnd = ssthresh". After a timeout slow start has set it already.
+    fn leave_recovery(&mut self) {
+        if self.recovery.phase == Phase::Recovery {
+            self.congestion.set_window(self.congestion.threshold());
+        }
+        self.recovery.end();
+    }
+
+    fn detect_losses(&mut self, facts: &AckFacts<'_>, delivered: &Delivered) -> Option<Instant> {
+        let echo = facts.echo.zip(self.clock);
+        let min_rtt = self.rtt.min().unwrap_or_default();
+        if self.recovery.rack.on_delivered(facts.now, delivered, echo, min_rtt) {
+            self.counts.reordered += 1;
+        }
+        self.detect(facts.now)
+    }
+
+    /// During recovery PRR sets the window. Otherwise it grows by what this acknowledgment delivered, if SND.UNA moved
+    /// (RFC 5681, 3.2: not by duplicates) and the window was what limited us.
+    fn adjust_window(&mut self, now: Instant, delivered: &Delivered, evidence: &Evidence) {
+        let bytes = delivered.bytes;
+        if bytes == 0 {
+            return;
+        }
+        if self.recovery.phase == Phase::Recovery {
+            let safe = evidence.advanced && !evidence.new_loss;
+            let (in_flight, threshold) = (self.in_flight(), self.congestion.threshold());
+            let window = self.recovery.prr.window(bytes, safe, in_flight, threshold, self.segment);
+            self.congestion.set_window(window);
+        } else if evidence.was_limited && evidence.advanced {
+            let smoothed = self.rtt.smoothed().unwrap_or_default();
+            let (una, nxt, sample) = (self.una, self.nxt, evidence.sample);
+            self.congestion.grow(&Growth { now, bytes, sample, smoothed, una, nxt });
+        }
+    }
+
+    /// Whether the congestion window is what limits us: in slow start, if half of it is used (so that it keeps doubling
+    /// ahead of an application that fills it), otherwise only if it held something back.
+    fn is_limited(&self, flight: u64) -> bool {
+        let window = self.congestion.window();
+        self.recovery.phase == Phase::Loss
+            || (self.congestion.in_slow_start() && window < 2 * flight)
+            || self.una < self.limited
+    }
+
+    /// RFC 8985, 6.2, step 4.
+    pub(super) fn reordering_window(&self) -> Duration {
+        let certain = self.recovery.phase != Phase::Open
+            || self.board.sacked() >= u64::from(limits::DUPACK_THRESHOLD) * self.segment;
+        let min_rtt = self.rtt.min().unwrap_or_default();
+        let smoothed = self.rtt.smoothed().unwrap_or_default();
+        self.recovery.rack.window(&Measure { certain, min_rtt, smoothed })
+    }
+}

@@ -1,0 +1,78 @@
+//! What silence means: timeouts, and segments that the path cannot carry.
+
+use crate::payload::Payload;
+use crate::recovery::{Phase, Prr, Undo};
+use crate::seq::Position;
+use crate::time::Instant;
+use crate::transmit::{Transmit, segment_payload};
+
+impl<P: Payload> Transmit<P> {
+    /// RFC 6298, 5.4: "Retransmit the earliest segment that has not been acknowledged"; what else is lost, RACK says, or
+    /// all of it where there is no SACK.
+    pub(crate) fn on_timeout(&mut self, now: Instant) {
+        if self.board.is_empty() {
+            return;
+        }
+        self.counts.timeouts += 1;
+        self.rtt.back_off();
+        // RFC 2018, 8: "the data sender SHOULD turn off all of the SACKed bits" when the first segment has one and times out.
+        if self.board.has_reneged() {
+            self.board.forget_sacked();
+        }
+        // RFC 5681, 3.1: ssthresh is set once, "when a TCP sender detects segment loss using the retransmission timer and the
+        // given segment has not yet been resent by way of the retransmission timer".
+        if self.recovery.phase != Phase::Loss {
+            let before = self.congestion.on_loss();
+            self.recovery.undo = Some(Undo::new(before, self.una));
+        }
+        self.congestion.on_timeout();
+        self.recovery.begin(Phase::Loss, self.nxt);
+        (self.recovery.duplicates, self.recovery.assumed) = (0, 0);
+        let (una, sack, window) = (self.una, self.sack, self.reordering_window());
+        let Transmit { board, recovery, .. } = self;
+        board.judge(|entry| Some(!sack || entry.start == una || recovery.rack.lost_at_timeout(entry, now, window)));
+    }
+
+    /// RFC 8985, 7.3: the probe timer ran out.
+    pub(crate) fn on_probe_timeout(&mut self) {
+        self.probe = !self.board.is_empty();
+    }
+
+    /// RFC 8985, 6.2, step 5: the reordering timer ran out. Gives when to look again.
+    pub(crate) fn on_reordering_timeout(&mut self, now: Instant) -> Option<Instant> {
+        let again = self.detect(now);
+        if self.board.lost() > 0 && self.recovery.phase == Phase::Open {
+            self.enter_recovery(0);
+        }
+        again
+    }
+
+    /// The path carries segments of at most `mss`, options included. What is larger went nowhere and goes again, which says
+    /// nothing about congestion (RFC 1191, 6.4).
+    pub(crate) fn on_too_big(&mut self, mss: u16, timestamps: bool, from: Position) {
+        let segment = segment_payload(mss, timestamps);
+        if segment >= self.segment {
+            return;
+        }
+        self.segment = segment;
+        self.congestion.set_segment(segment);
+        self.board.judge(|entry| Some(entry.end > from && entry.end - entry.start > segment));
+        self.recovery.force = true;
+    }
+
+    /// What RACK says now; gives when to ask again.
+    pub(super) fn detect(&mut self, now: Instant) -> Option<Instant> {
+        let window = self.reordering_window();
+        self.recovery.rack.detect(now, window, &mut self.board)
+    }
+
+    /// Fast recovery begins. `delivered`: by the acknowledgment that shows the loss.
+    pub(super) fn enter_recovery(&mut self, delivered: u64) {
+        let flight = self.board_outstanding() - self.board.sacked() + delivered;
+        let before = self.congestion.on_loss();
+        self.recovery.undo = Some(Undo::new(before, self.una));
+        self.recovery.begin(Phase::Recovery, self.nxt);
+        self.recovery.prr = Prr::begin(flight);
+        self.congestion.set_window(self.in_flight() + self.segment);
+    }
+}
