@@ -246,7 +246,7 @@ type Ends = (std::net::SocketAddr, std::net::SocketAddr);
 
 /// Addresses that programs may be bound to here: the gateway's own, and those that listeners name.
 fn own_addresses(policy: &Policy) -> Vec<IpAddr> {
-    let interfaces = policy.interfaces().iter().flat_map(|interface| &interface.addresses).map(|net| net.addr());
+    let interfaces = policy.interfaces().iter().flat_map(|interface| &interface.addresses).map(ipnet::IpNet::addr);
     let listeners = policy.listeners().iter().filter_map(|listener| listener.address);
     interfaces.chain(listeners).collect()
 }

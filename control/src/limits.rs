@@ -87,14 +87,6 @@ pub const EXPLANATION_STEPS_MAX: usize = 2_048;
 
 // --- control thread ----------------------------------------------------------------------------------------------------
 
-/// Messages one core's box holds ([`crate::mailbox`]). A core empties it every few turns; a busy proxy has some tens of
-/// requests under way.
-pub const MAILBOX_MESSAGES_MAX: usize = 1_024;
-
-/// Messages all cores together may have under way to the control thread: mostly session summaries, so a fraction of a
-/// second of them at the highest session rate. A core that finds it full counts the line as lost and goes on.
-pub const FROM_CORES_MESSAGES_MAX: usize = 65_536;
-
 /// Messages kept for one core whose box is full. Beyond it the core is not coming back, and what it would have been
 /// told is counted instead.
 pub const OUTBOX_MESSAGES_MAX: usize = 8_192;

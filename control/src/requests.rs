@@ -19,7 +19,7 @@ pub use crate::policy::{TCP, UDP};
 use crate::tproxy::Flags;
 
 /// What a program may ask about the addresses that stand for its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Request {
     /// Declares the caller's version of the interface if given; the reply names the gateway's.
@@ -110,7 +110,7 @@ impl Request {
 }
 
 /// What comes back when a request was granted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Reply {
     /// VERSION: the gateway's.

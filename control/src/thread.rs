@@ -8,6 +8,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,11 @@ pub struct ThreadOptions {
 pub fn run(engine: Engine, options: ThreadOptions) -> io::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(engine, options))
+}
+
+/// The user this process runs as, for [`crate::engine::Setup`]: the owner of its own entry in `/proc`.
+pub fn own_uid() -> io::Result<u32> {
+    Ok(std::fs::metadata("/proc/self")?.uid())
 }
 
 async fn serve(engine: Engine, options: ThreadOptions) -> io::Result<Exit> {

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 /// The errors of the original interface that can arise here, by the names programs know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[expect(clippy::upper_case_acronyms, reason = "errno names are written so everywhere else")]
 pub enum Errno {
     /// Not allowed for this caller.
     EPERM,

@@ -178,14 +178,15 @@ impl Entry {
         let (local, local_v6) = pack(self.local.ip());
         let (foreign, foreign_v6) = pack(self.foreign.ip());
         let (remote, remote_v6) = self.remote.map_or(([0; 2], false), |remote| pack(remote.ip()));
-        let shape = u64::from(local_v6) * LOCAL_V6
-            | u64::from(foreign_v6) * FOREIGN_V6
-            | u64::from(remote_v6) * REMOTE_V6
-            | u64::from(self.remote.is_some()) * REMOTE;
-        let ports = u64::from(self.local.port()) << 48
-            | u64::from(self.foreign.port()) << 32
-            | u64::from(self.remote.map_or(0, |remote| remote.port())) << 16
-            | u64::from(self.protocol) << 8
+        let when = |holds: bool, bit: u64| if holds { bit } else { 0 };
+        let shape = when(local_v6, LOCAL_V6)
+            | when(foreign_v6, FOREIGN_V6)
+            | when(remote_v6, REMOTE_V6)
+            | when(self.remote.is_some(), REMOTE);
+        let ports = (u64::from(self.local.port()) << 48)
+            | (u64::from(self.foreign.port()) << 32)
+            | (u64::from(self.remote.map_or(0, |remote| remote.port())) << 16)
+            | (u64::from(self.protocol) << 8)
             | shape;
         [ports, local[0], local[1], foreign[0], foreign[1], remote[0], remote[1]]
     }
@@ -218,7 +219,7 @@ pub(crate) fn pack(address: IpAddr) -> ([u64; 2], bool) {
 
 pub(crate) fn unpack(words: [u64; 2], v6: bool) -> IpAddr {
     if v6 {
-        Ipv6Addr::from(u128::from(words[1]) << 64 | u128::from(words[0])).into()
+        Ipv6Addr::from((u128::from(words[1]) << 64) | u128::from(words[0])).into()
     } else {
         Ipv4Addr::from(words[0] as u32).into()
     }
