@@ -162,7 +162,12 @@ impl std::error::Error for Faults {}
 /// The word of `known` that `word` was probably meant to be: a typo away (at most a third of its letters).
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).max(1);
-    known.into_iter().map(|candidate| (distance(word, candidate), candidate)).filter(|(d, _)| *d <= allowed).min().map(|(_, c)| c)
+    known
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(d, _)| *d <= allowed)
+        .min()
+        .map(|(_, c)| c)
 }
 
 /// Letters to insert, delete, replace or swap with their neighbour to get from one word to the other.

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::Config;
 use crate::faults::{Faults, Place, nearest};
 use crate::policy::{Interface, Listener, Permitted};
-use crate::rules::{Chain, ChainPolicy, Criteria, Hook, Match, Not, Rule, Table, TableKind, Target};
+use crate::rules::{Chain, ChainPolicy, Criteria, Family, Hook, Match, Not, Rule, Table, TableKind, Target};
 
 /// Looks at the whole.
 pub(super) fn together(config: &mut Config, listener_places: &[Place]) {
@@ -16,6 +16,7 @@ pub(super) fn together(config: &mut Config, listener_places: &[Place]) {
     if let Some(table) = config.rules.table(TableKind::Tproxy) {
         redirections(config, table, &mut warnings);
         endings(table, &mut warnings);
+        one_family(config, table, &mut warnings);
     }
     listeners(config, listener_places, &mut warnings);
     filter(config, &mut warnings);
@@ -34,7 +35,11 @@ fn redirections(config: &Config, table: &Table, warnings: &mut Faults) {
         }
         if port != 0 && !config.listeners.iter().any(|listener| leads_to(port, address, listener)) {
             let message = format!("no listener stands at `--on-port {port}`: flows that this rule takes are dropped");
-            warnings.add_hint(rule.place.clone(), message, format!("add `- {{ port: {port}, service: … }}` to `listeners`"));
+            warnings.add_hint(
+                rule.place.clone(),
+                message,
+                format!("add `- {{ port: {port}, service: … }}` to `listeners`"),
+            );
         }
         if rule.criteria.protocol.as_ref().is_some_and(|p| !p.not && p.value == crate::policy::UDP) {
             let message = "no service takes UDP in this version: flows that this rule takes are dropped";
@@ -57,7 +62,41 @@ fn endings(table: &Table, warnings: &mut Faults) {
         let drops = |rule: &&Rule| rule.target == Some(Target::Drop) && is_any(&rule.criteria);
         if let Some(rule) = chain.rules.last().filter(drops) {
             let message = format!("chain {} of table tproxy ends in DROP", chain.name);
-            warnings.add_hint(rule.place.clone(), message, "leave it out: what no rule takes is stopped by filter FORWARD");
+            warnings.add_hint(
+                rule.place.clone(),
+                message,
+                "leave it out: what no rule takes is stopped by filter FORWARD",
+            );
+        }
+    }
+}
+
+/// `! -d` an address makes a rule one family's. Where the interface has addresses of both, the other family's flows skip it.
+fn one_family(config: &Config, table: &Table, warnings: &mut Faults) {
+    for chain in &table.chains {
+        for rule in &chain.rules {
+            let Criteria { family: Some(family), destination: Some(Not { not: true, .. }), input, .. } = &rule.criteria
+            else {
+                continue;
+            };
+            let other = if *family == Family::V4 { Family::V6 } else { Family::V4 };
+            let twin = |twin: &Rule| {
+                let criteria = &twin.criteria;
+                criteria.family != Some(*family) && (&criteria.input, &twin.target) == (input, &rule.target)
+            };
+            let is_other = |address: IpAddr| address.is_ipv4() == (other == Family::V4);
+            let at =
+                |interface: &&Interface| input.as_ref().is_none_or(|input| input.holds(interface.name == input.value));
+            let addresses = || config.interfaces.iter().filter(at).flat_map(|interface| &interface.addresses);
+            let Some(own) = addresses().map(|network| network.addr()).find(|address| is_other(*address)) else {
+                continue;
+            };
+            if !chain.rules.iter().any(twin) {
+                let (this, other) = if *family == Family::V4 { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
+                let message = format!("the rule is for {this} only, as its address is: {other} flows skip it");
+                let hint = format!("`! -d` takes one address of each family, such as `,{own}` after the first");
+                warnings.add_hint(rule.place.clone(), message, hint);
+            }
         }
     }
 }
@@ -74,7 +113,11 @@ fn listeners(config: &Config, places: &[Place], warnings: &mut Faults) {
         });
         if !redirected {
             let message = format!("no TPROXY rule leads to the listener at port {}", listener.port);
-            warnings.add_hint(place.clone(), message, "only tproxy entries can lead to it; a rule would say `--on-port`");
+            warnings.add_hint(
+                place.clone(),
+                message,
+                "only tproxy entries can lead to it; a rule would say `--on-port`",
+            );
         }
         if let Some(address) = listener.address.filter(|address| !addresses(config).any(|own| own == *address)) {
             warnings.add(place.clone(), format!("the listener's address {address} is not an address of any interface"));
@@ -113,7 +156,11 @@ fn filter(config: &Config, warnings: &mut Faults) {
         Some(0) => {}
         Some(at) => {
             let message = format!("`-m tproxy -j ACCEPT` is rule {} of INPUT, not the first", at + 1);
-            warnings.add_hint(input.rules[at].place.clone(), message, "rules before it see, and may drop, redirected flows");
+            warnings.add_hint(
+                input.rules[at].place.clone(),
+                message,
+                "rules before it see, and may drop, redirected flows",
+            );
         }
         None => {
             let message = "INPUT does not accept `-m tproxy`: redirected flows may be dropped";

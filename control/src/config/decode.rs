@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use super::tree::{Key, Node, Value};
-use crate::faults::{Faults, nearest};
+use crate::faults::{Faults, Place, nearest};
 use crate::limits;
 
 /// A mapping whose keys are known; those that nobody asks for are faults.
@@ -27,6 +27,11 @@ impl<'a> Mapping<'a> {
         self.entries.iter().find(|(k, _)| k.name == key).map(|(_, node)| node).filter(|node| node.value != Value::Null)
     }
 
+    /// Where a key is written.
+    pub(super) fn place(&self, key: &str) -> Option<&'a Place> {
+        self.entries.iter().find(|(k, _)| k.name == key).map(|(key, _)| &key.place)
+    }
+
     /// The value of a key that must be there.
     pub(super) fn require(&mut self, key: &'static str, node: &Node, faults: &mut Faults) -> Option<&'a Node> {
         let found = self.get(key);
@@ -46,12 +51,6 @@ impl<'a> Mapping<'a> {
             };
             faults.add_hint(key.place.clone(), message, hint);
         }
-    }
-
-    /// The keys that were asked for, for the test that compares them with the schema.
-    #[cfg(test)]
-    pub(super) fn asked(&self) -> &[&'static str] {
-        &self.asked
     }
 }
 
@@ -120,7 +119,10 @@ pub(super) fn parsed<T: FromStr>(node: &Node, what: &str, expected: &str, faults
 
 /// A whole number.
 pub(super) fn number<T: TryFrom<u64>>(
-    node: &Node, what: &str, range: RangeInclusive<u64>, faults: &mut Faults,
+    node: &Node,
+    what: &str,
+    range: RangeInclusive<u64>,
+    faults: &mut Faults,
 ) -> Option<T> {
     let (low, high) = (range.start(), range.end());
     let number = match &node.value {

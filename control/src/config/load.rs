@@ -62,7 +62,10 @@ pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Co
             faults.add(node.place.clone(), message);
             None
         }
-        (Some(node), None) => inline_rules(node, text, &macros, &mut faults, &mut warnings),
+        (Some(node), None) => {
+            let block = top.place("rules").and_then(|key| block(text, key));
+            inline_rules(node, block, &macros, &mut faults, &mut warnings)
+        }
         (None, Some(node)) => rules_file(node, read_file, &macros, &mut faults, &mut warnings),
         (None, None) => None,
     };
@@ -119,33 +122,41 @@ fn macros(node: &Node, faults: &mut Faults) -> Macros {
 }
 
 fn inline_rules(
-    node: &Node, file: &str, macros: &Macros, faults: &mut Faults, warnings: &mut Faults,
+    node: &Node,
+    block: Option<(u32, u32)>,
+    macros: &Macros,
+    faults: &mut Faults,
+    warnings: &mut Faults,
 ) -> Option<Ruleset> {
     let text = decode::text(node, "`rules`", faults)?;
-    let source = match block(file, &node.place) {
+    let source = match block {
         Some((line, columns)) => Source::block(node.place.file.clone(), text, line, columns),
         None => Source::escaped(&node.place, text),
     };
     Some(rules::parse(&source, macros, faults, warnings))
 }
 
-/// Where the first line of a literal block (`rules: |`) begins, and how far the block is indented.
-fn block(file: &str, place: &Place) -> Option<(u32, u32)> {
-    let header_line = file.lines().nth((place.line as usize).checked_sub(1)?)?;
-    let header: String = header_line.chars().skip((place.column as usize).checked_sub(1)?).collect();
-    let inside = header.strip_prefix('|')?;
+/// Where the first line of a literal block (`rules: |`) begins, and how far the block is indented. None when the value of the
+/// key is something else, in which lines are not lines of the file.
+fn block(file: &str, key: &Place) -> Option<(u32, u32)> {
+    let mut below = file.lines().skip((key.line as usize).checked_sub(1)?);
+    let line = below.next()?;
+    let header = line.split(" #").next()?.split_whitespace().last()?.strip_prefix('|')?;
     let indent_of = |line: &str| line.chars().take_while(|c| *c == ' ').count();
-    let rest = || file.lines().skip(place.line as usize);
-    let columns = match inside.chars().find_map(|c| c.to_digit(10)) {
+    let columns = match header.chars().find_map(|c| c.to_digit(10)) {
         // `|2`: the indentation is said, relative to the mapping that holds the key.
-        Some(digit) => digit as usize + indent_of(header_line),
-        None => indent_of(rest().find(|line| !line.trim().is_empty())?),
+        Some(digit) => digit as usize + indent_of(line),
+        None => indent_of(below.find(|line| !line.trim().is_empty())?),
     };
-    Some((place.line + 1, columns as u32))
+    Some((key.line + 1, columns as u32))
 }
 
 fn rules_file(
-    node: &Node, read_file: ReadFile<'_>, macros: &Macros, faults: &mut Faults, warnings: &mut Faults,
+    node: &Node,
+    read_file: ReadFile<'_>,
+    macros: &Macros,
+    faults: &mut Faults,
+    warnings: &mut Faults,
 ) -> Option<Ruleset> {
     let name = decode::text(node, "`rules_file`", faults)?;
     match read_file(&PathBuf::from(name)) {

@@ -24,7 +24,13 @@ pub(super) fn interfaces(node: &Node, faults: &mut Faults) -> Vec<Interface> {
         interface_name(name, &key.place, faults);
         let Some(mut mapping) = Mapping::new(node, &what, faults) else {
             // Kept, so that rules and routes that name it are not faults as well.
-            interfaces.push(Interface { name: name.clone(), port: String::new(), vlan: None, addresses: vec![], mtu: None });
+            interfaces.push(Interface {
+                name: name.clone(),
+                port: String::new(),
+                vlan: None,
+                addresses: vec![],
+                mtu: None,
+            });
             continue;
         };
         let port = mapping.require("port", node, faults);
@@ -39,7 +45,11 @@ pub(super) fn interfaces(node: &Node, faults: &mut Faults) -> Vec<Interface> {
         {
             let which = vlan.map_or(String::new(), |vlan| format!(" with VLAN {vlan}"));
             let message = format!("port `{port_text}`{which} is interface `{other}` already");
-            faults.add_hint(port.place.clone(), message, "interfaces that share a port each need a `vlan` of their own");
+            faults.add_hint(
+                port.place.clone(),
+                message,
+                "interfaces that share a port each need a `vlan` of their own",
+            );
         }
         interfaces.push(Interface { name: name.clone(), port: port_text, vlan, addresses: own, mtu });
     }
@@ -89,7 +99,8 @@ impl Addresses {
         for (other, holder, place) in &self.seen {
             let (place, line) = (node.place.clone(), place.line);
             if other.addr() == address.addr() {
-                faults.add(place, format!("address {} is there twice, first in line {line} at {holder}", address.addr()));
+                faults
+                    .add(place, format!("address {} is there twice, first in line {line} at {holder}", address.addr()));
                 return;
             }
             // The same link-local network stands at every interface; two addresses of one interface may share a network.
@@ -111,7 +122,8 @@ fn interface_address(node: &Node, faults: &mut Faults) -> Option<IpNet> {
         faults.add_hint(node.place.clone(), message, format!("write {word}/{length} if that is its network"));
         return None;
     }
-    let address: IpNet = decode::parsed(node, "the address", "an address with prefix length such as 192.168.1.1/24", faults)?;
+    let address: IpNet =
+        decode::parsed(node, "the address", "an address with prefix length such as 192.168.1.1/24", faults)?;
     let host = address.addr();
     let wide = address.prefix_len() < address.max_prefix_len() - 1;
     let why = if host.is_unspecified() || host.is_multicast() {
@@ -173,7 +185,11 @@ pub(super) fn routes(node: &Node, interfaces: &[Interface], faults: &mut Faults)
             (_, None, None) if interface_node.is_some() => None,
             (_, None, None) => {
                 let message = format!("the route to {to} leads nowhere");
-                faults.add_hint(item.place.clone(), message, "give it `via:` a gateway, or `interface:` where it is on the wire");
+                faults.add_hint(
+                    item.place.clone(),
+                    message,
+                    "give it `via:` a gateway, or `interface:` where it is on the wire",
+                );
                 None
             }
         };
@@ -197,7 +213,12 @@ fn interface_named(node: &Node, interfaces: &[Interface], faults: &mut Faults) -
 
 /// The interface whose network the gateway is in.
 fn gateway(
-    to: IpNet, via: IpAddr, node: &Node, named: Option<InterfaceId>, interfaces: &[Interface], faults: &mut Faults,
+    to: IpNet,
+    via: IpAddr,
+    node: &Node,
+    named: Option<InterfaceId>,
+    interfaces: &[Interface],
+    faults: &mut Faults,
 ) -> Option<InterfaceId> {
     let mut fail = |message: String, hint: Option<String>| {
         match hint {

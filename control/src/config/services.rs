@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-
 use super::decode::{self, Mapping};
 use super::tree::{Node, Value};
 use super::zones::service_named;

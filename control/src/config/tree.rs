@@ -108,7 +108,9 @@ impl Source<'_> {
             Raw::Map(entries) => Value::Map(
                 entries
                     .into_iter()
-                    .map(|(key, node)| (Key { place: self.place(key.referenced), name: self.key(key) }, self.node(node)))
+                    .map(|(key, node)| {
+                        (Key { place: self.place(key.referenced), name: self.key(key) }, self.node(node))
+                    })
                     .collect(),
             ),
         };
@@ -137,6 +139,8 @@ impl Source<'_> {
     fn syntax(&self, error: &serde_yaml::Error) -> Fault {
         let text = error.to_string();
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        // The place is told in our own way.
+        let message = message.rfind(" at line ").map_or(message, |end| &message[..end]);
         let place = match error.location() {
             Some(location) => self.place(location),
             None => Place::file(self.file),

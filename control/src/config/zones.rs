@@ -1,7 +1,7 @@
 //! `zones:`.
 
-use std::collections::HashMap;
 use ipnet::IpNet;
+use std::collections::HashMap;
 
 use super::decode::{self, Mapping};
 use super::network::network;
@@ -20,16 +20,22 @@ pub(super) fn zones(node: &Node, services: &[Service], faults: &mut Faults) -> V
         let what = format!("zone `{}`", key.name);
         let Some(mut mapping) = Mapping::new(node, &what, faults) else { continue };
         let mut networks = Vec::new();
-        for item in mapping.require("networks", node, faults).map_or(&[][..], |n| decode::list(n, "`networks`", faults)) {
+        for item in mapping.require("networks", node, faults).map_or(&[][..], |n| decode::list(n, "`networks`", faults))
+        {
             let Some(network) = network(item, "the network", faults) else { continue };
             if let Some((other, line)) = seen.insert(network, (&key.name, item.place.line)) {
+                if other == key.name {
+                    faults.add(item.place.clone(), format!("network {network} is in {what} twice"));
+                    continue;
+                }
                 let message = format!("network {network} is in {what} and already in zone `{other}` (line {line})");
                 faults.add_hint(item.place.clone(), message, "an address is in one zone: that of its longest network");
                 continue;
             }
             networks.push(network);
         }
-        let mut permitted = |key| mapping.get(key).map(|list| permitted(list, key, services, faults)).unwrap_or_default();
+        let mut permitted =
+            |key| mapping.get(key).map(|list| permitted(list, key, services, faults)).unwrap_or_default();
         let (inbound, outbound) = (permitted("inbound_services"), permitted("outbound_services"));
         mapping.finish(faults);
         zones.push(Zone { name: key.name.clone(), networks, inbound, outbound });

@@ -107,7 +107,8 @@ impl Chains {
         let mut compiled = Chains::default();
         for table in &ruleset.tables {
             let base = compiled.chains.len();
-            let id_of = |name: &str| table.chains.iter().position(|c| &*c.name == name).map(|at| ChainId((base + at) as u16));
+            let id_of =
+                |name: &str| table.chains.iter().position(|c| &*c.name == name).map(|at| ChainId((base + at) as u16));
             for chain in &table.chains {
                 let first = compiled.rules.len() as u32;
                 for (index, rule) in chain.rules.iter().enumerate() {
@@ -157,7 +158,8 @@ impl Chains {
 
     /// Takes a flow through a built-in chain. A table that no file names lets everything pass, as an empty one does.
     pub(super) fn walk<T: Trace>(&self, table: TableKind, hook: Hook, seen: &Seen, trace: &mut T) -> End {
-        let Some(base) = self.hooks.iter().find(|(t, h, _)| (*t, *h) == (table, hook)).map(|(_, _, chain)| *chain) else {
+        let Some(base) = self.hooks.iter().find(|(t, h, _)| (*t, *h) == (table, hook)).map(|(_, _, chain)| *chain)
+        else {
             return End::Accept(None);
         };
         let mut callers = [(base, 0u32); CHAIN_DEPTH_MAX];

@@ -80,7 +80,13 @@ impl Policy {
     }
 
     /// A redirected flow: the firewall around it, then who takes it, then who permits it.
-    fn redirected<T: Trace>(&self, flow: &NewFlow, local: SocketAddr, rule: Option<RuleRef>, trace: &mut T) -> Decision {
+    fn redirected<T: Trace>(
+        &self,
+        flow: &NewFlow,
+        local: SocketAddr,
+        rule: Option<RuleRef>,
+        trace: &mut T,
+    ) -> Decision {
         trace.step(Step::ToGateway(local));
         if let Err(ended) = self.filter(Hook::Input, &arrived(flow, local, true), trace) {
             return ended;
@@ -94,7 +100,11 @@ impl Policy {
     /// Zones and the connection to the server. Permission is checked before any address is rewritten: it is the zone of the
     /// server the client meant that counts, or of the server that the router names in its place.
     fn permitted<T: Trace>(
-        &self, flow: &NewFlow, listener: ListenerId, local: SocketAddr, trace: &mut T,
+        &self,
+        flow: &NewFlow,
+        listener: ListenerId,
+        local: SocketAddr,
+        trace: &mut T,
     ) -> Result<Decision, Decision> {
         let service = self.listener(listener).service;
         if flow.protocol != TCP {
@@ -137,7 +147,11 @@ impl Policy {
 
     /// OUTPUT: the connection to the server is the gateway's own, from the foreign address.
     fn leaving<T: Trace>(
-        &self, flow: &NewFlow, service: ServiceId, server: SocketAddr, trace: &mut T,
+        &self,
+        flow: &NewFlow,
+        service: ServiceId,
+        server: SocketAddr,
+        trace: &mut T,
     ) -> Result<Option<RuleRef>, Decision> {
         let output = self.route(server.ip()).map(|route| route.interface);
         let source = match self.service(service).source {
@@ -176,7 +190,14 @@ impl Decision {
 }
 
 fn arrived(flow: &NewFlow, destination: SocketAddr, tproxy: bool) -> Seen {
-    Seen { input: Some(flow.interface), output: None, protocol: flow.protocol, source: flow.source, destination, tproxy }
+    Seen {
+        input: Some(flow.interface),
+        output: None,
+        protocol: flow.protocol,
+        source: flow.source,
+        destination,
+        tproxy,
+    }
 }
 
 fn ended(verdict: Verdict, tproxy: bool) -> Decision {

@@ -248,7 +248,15 @@ impl<'a> Told<'a> {
         self.say(format_args!("{table} {chain} rule {index} ({file}:{line}): {text}: {outcome}"));
     }
 
-    fn zone(&mut self, role: &str, address: impl Display, zone: Option<ZoneId>, list: &str, service: ServiceId, allowed: bool) {
+    fn zone(
+        &mut self,
+        role: &str,
+        address: impl Display,
+        zone: Option<ZoneId>,
+        list: &str,
+        service: ServiceId,
+        allowed: bool,
+    ) {
         let service = self.service(service);
         match zone.map(|zone| &self.policy.zone(zone).name) {
             None => self.say(format_args!("the {role} {address} is in no zone: nothing is permitted")),
@@ -277,7 +285,11 @@ impl Display for Explanation {
             write!(f, " [{reason}]")?;
         }
         if let Some(rule) = &self.rule {
-            write!(f, "\n  rule     {} {} {} ({}:{}): {}", rule.table, rule.chain, rule.index, rule.file, rule.line, rule.text)?;
+            write!(
+                f,
+                "\n  rule     {} {} {} ({}:{}): {}",
+                rule.table, rule.chain, rule.index, rule.file, rule.line, rule.text
+            )?;
         }
         if let (Some(service), Some(listener)) = (&self.service, &self.listener) {
             write!(f, "\n  service  {service}, by the listener at {listener}")?;

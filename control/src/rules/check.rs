@@ -1,18 +1,19 @@
 //! What must hold for the rules of a table together: chains exist, do not run in circles, end in bounded time.
 
-
-use std::collections::HashMap;
 use super::target::Target;
 use super::{Chain, Ruleset, Table};
 use crate::faults::{Faults, nearest};
 use crate::limits::{CHAIN_DEPTH_MAX, RULE_VISITS_MAX, RULES_MAX};
+use std::collections::HashMap;
 
 /// Checks all tables.
 pub(crate) fn ruleset(ruleset: &Ruleset, faults: &mut Faults) {
     for table in &ruleset.tables {
-        let by_name: HashMap<&str, usize> = table.chains.iter().enumerate().map(|(at, chain)| (&*chain.name, at)).collect();
+        let by_name: HashMap<&str, usize> =
+            table.chains.iter().enumerate().map(|(at, chain)| (&*chain.name, at)).collect();
         references(table, &by_name, faults);
-        let mut walk = Walk { table, by_name: &by_name, known: vec![State::Unseen; table.chains.len()], path: Vec::new() };
+        let mut walk =
+            Walk { table, by_name: &by_name, known: vec![State::Unseen; table.chains.len()], path: Vec::new() };
         for at in 0..table.chains.len() {
             walk.visit(at, faults);
         }
@@ -27,7 +28,10 @@ fn references(table: &Table, by_name: &HashMap<&str, usize>, faults: &mut Faults
         if built_in(name) {
             faults.add(rule.place.clone(), format!("`-j {name}`: rules cannot jump to a built-in chain"));
         } else if !by_name.contains_key(&**name) {
-            let message = format!("`-j {name}`: there is no such target, and no chain of that name in table {}", table.kind.name());
+            let message = format!(
+                "`-j {name}`: there is no such target, and no chain of that name in table {}",
+                table.kind.name()
+            );
             let own = table.chains.iter().map(|chain| &*chain.name).filter(|name| !built_in(name));
             let targets = ["ACCEPT", "DROP", "RETURN", "REJECT", "TPROXY"];
             match nearest(name, targets.into_iter().chain(own)) {
@@ -51,7 +55,10 @@ enum State {
     Unseen,
     Open,
     /// Chains that may wait for a return below it, and rules that one flow may visit in it.
-    Done { depth: usize, visits: u64 },
+    Done {
+        depth: usize,
+        visits: u64,
+    },
 }
 
 impl Walk<'_> {

@@ -47,7 +47,10 @@ pub(super) fn words(line: &str) -> Result<Vec<Word>, LexFault> {
             quoted(&mut characters, &mut text).ok_or((quote, "the quote is not closed".to_owned()))?;
         }
         if text.len() > RULE_ARGUMENT_MAX {
-            return Err((column, format!("the argument has {} characters, {RULE_ARGUMENT_MAX} are possible", text.len())));
+            return Err((
+                column,
+                format!("the argument has {} characters, {RULE_ARGUMENT_MAX} are possible", text.len()),
+            ));
         }
         words.push(Word { text, column, bare });
     }

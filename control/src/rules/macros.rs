@@ -6,11 +6,10 @@
 //! - The same macro twice in a rule takes the same word in both places; `NAME*` varies on its own.
 //! - Macros in macros are expanded. An empty macro makes no rule: an allow-list that empties must not allow all.
 
-
-use std::collections::HashMap;
 use super::lex::Word;
 use crate::faults::{Faults, Place};
 use crate::limits::{MACRO_DEPTH_MAX, MACRO_WORDS_MAX};
+use std::collections::HashMap;
 
 /// Macros with what they finally stand for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

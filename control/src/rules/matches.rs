@@ -32,11 +32,21 @@ pub(super) struct MatchDrafts {
 
 enum Draft {
     /// `-m tcp` or `-m udp`.
-    Ports { udp: bool, source: Option<Not<Ports>>, destination: Option<Not<Ports>>, syn: Option<Not<()>> },
+    Ports {
+        udp: bool,
+        source: Option<Not<Ports>>,
+        destination: Option<Not<Ports>>,
+        syn: Option<Not<()>>,
+    },
     Multiport(Option<(PortSet, Not<Vec<Ports>>)>),
-    States { conntrack: bool, states: Option<Not<States>> },
+    States {
+        conntrack: bool,
+        states: Option<Not<States>>,
+    },
     Comment(Option<String>),
-    Tproxy { not: bool },
+    Tproxy {
+        not: bool,
+    },
 }
 
 impl MatchDrafts {
@@ -52,7 +62,11 @@ impl MatchDrafts {
             if words::MATCHES.contains(&&*name.text) {
                 context.fault(name.column, format!("match `{}` is not in this version", name.text));
             } else if let Some(meant) = nearest(&name.text, served.chain(words::MATCHES.iter().copied())) {
-                context.fault_hint(name.column, format!("`{}` is no match", name.text), format!("was `{meant}` meant?"));
+                context.fault_hint(
+                    name.column,
+                    format!("`{}` is no match", name.text),
+                    format!("was `{meant}` meant?"),
+                );
             } else {
                 context.fault(name.column, format!("`{}` is no match", name.text));
             }
@@ -121,14 +135,21 @@ impl MatchDrafts {
                 Ok(value) => twice = destination.replace(Not { not, value }).is_some(),
                 Err(why) => context.fault(column, why),
             },
-            (opt, Draft::Multiport(ports)) => match ports::list(word) {
-                Ok(value) => twice = ports.replace((port_set(opt), Not { not, value })).is_some(),
-                Err(why) => context.fault(column, why),
-            },
-            (_, Draft::States { states, .. }) => match read_states(word) {
-                Ok(value) => twice = states.replace(Not { not, value }).is_some(),
-                Err(why) => context.fault(column, why),
-            },
+            // A wrong argument still counts as given, or a second fault would say that it is missing.
+            (opt, Draft::Multiport(ports)) => {
+                let value = ports::list(word).unwrap_or_else(|why| {
+                    context.fault(column, why);
+                    Vec::new()
+                });
+                twice = ports.replace((port_set(opt), Not { not, value })).is_some();
+            }
+            (_, Draft::States { states, .. }) => {
+                let value = read_states(word).unwrap_or_else(|why| {
+                    context.fault(column, why);
+                    States::default()
+                });
+                twice = states.replace(Not { not, value }).is_some();
+            }
             _ => {}
         }
         if twice {
@@ -187,7 +208,10 @@ impl MatchDrafts {
                     matches.push(Match::Udp { source: narrow(source), destination: narrow(destination) });
                 }
                 Draft::Multiport(ports) => {
-                    need(WITH_PORTS.iter().any(|p| is(*p)), "`-m multiport` needs `-p tcp`, `-p udp` or another protocol with ports");
+                    need(
+                        WITH_PORTS.iter().any(|p| is(*p)),
+                        "`-m multiport` needs `-p tcp`, `-p udp` or another protocol with ports",
+                    );
                     need(ports.is_some(), "`-m multiport` needs `--sports`, `--dports` or `--ports`");
                     matches.extend(ports.map(|(which, ports)| Match::Multiport { which, ports }));
                 }
@@ -233,7 +257,11 @@ fn read_states(word: &str) -> Result<States, String> {
             "INVALID" => states.invalid = true,
             "UNTRACKED" => states.untracked = true,
             "SNAT" | "DNAT" => return Err(format!("state `{state}` is not in this version")),
-            _ => return Err(format!("`{state}` is no state: NEW, ESTABLISHED, RELATED, INVALID or UNTRACKED was expected")),
+            _ => {
+                return Err(format!(
+                    "`{state}` is no state: NEW, ESTABLISHED, RELATED, INVALID or UNTRACKED was expected"
+                ));
+            }
         }
     }
     Ok(states)

@@ -203,7 +203,8 @@ fn recognise_long(word: &Word, long: &str, owners: &[Owner]) -> Result<Found, Un
     if let Some((option, _, owner)) = LONG.iter().find(|(option, ..)| *option == name) {
         return Err(Unknown::Of(option, *owner));
     }
-    let mut meant: Vec<_> = LONG.iter().filter(known).filter(|(option, ..)| !name.is_empty() && option.starts_with(name)).collect();
+    let mut meant: Vec<_> =
+        LONG.iter().filter(known).filter(|(option, ..)| !name.is_empty() && option.starts_with(name)).collect();
     meant.dedup_by_key(|(_, opt, owner)| (*opt, *owner));
     match meant[..] {
         [] => Err(Unknown::Nothing),

@@ -126,14 +126,19 @@ impl Parser<'_> {
             Err((column, message)) => return context.fault(column, message),
         };
         let [name, policy, rest @ ..] = &words[..] else {
-            return context.fault_hint(1, "a chain's line is `:NAME POLICY`", "POLICY is ACCEPT or DROP, and `-` for your own chains");
+            return context.fault_hint(
+                1,
+                "a chain's line is `:NAME POLICY`",
+                "POLICY is ACCEPT or DROP, and `-` for your own chains",
+            );
         };
         // Columns were counted behind the colon.
         let word = |word: &Word, text: String| Word { column: word.column + 1, text, bare: word.bare };
         let name = word(name, self.single(&name.text, context));
         let policy = word(policy, policy.text.clone());
         if rest.len() > 1 || rest.iter().any(|word| !is_counters(&word.text)) {
-            context.fault(rest[0].column + 1, format!("`{}` is no counter: `[packets:bytes]` was expected", rest[0].text));
+            context
+                .fault(rest[0].column + 1, format!("`{}` is no counter: `[packets:bytes]` was expected", rest[0].text));
         }
         if self.declare(&name, context).is_some() && policy.text != "-" {
             self.policy(&name, &policy, context);
@@ -180,7 +185,9 @@ impl Parser<'_> {
                 let hint = format!("write `:{} -`; a rule at its end can drop", name.text);
                 context.fault_hint(policy.column, format!("`{}` is your own chain, it has no policy", name.text), hint);
             }
-            None => context.fault(name.column, format!("there is no chain `{}` in table {}", name.text, table.kind.name())),
+            None => {
+                context.fault(name.column, format!("there is no chain `{}` in table {}", name.text, table.kind.name()))
+            }
         }
     }
 
@@ -202,7 +209,8 @@ impl Parser<'_> {
         let words = match words.first() {
             Some(first) if first.text.starts_with('[') && is_counters(&first.text) => &words[1..],
             Some(first) if first.text.starts_with('[') => {
-                return context.fault(first.column, format!("`{}` is no counter: `[packets:bytes]` was expected", first.text));
+                return context
+                    .fault(first.column, format!("`{}` is no counter: `[packets:bytes]` was expected", first.text));
             }
             _ => &words[..],
         };

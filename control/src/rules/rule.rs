@@ -159,10 +159,9 @@ impl<'a> Reader<'a> {
                 format!("`{}` without a protocol: ports belong to TCP or UDP", word.text),
                 Some(format!("put `-p tcp` or `-p udp` before `--{name}`")),
             ),
-            Err(Unknown::Of(_, owner)) => (
-                format!("`{}` is an option of `{}`, which is not before it", word.text, owner.spelled()),
-                None,
-            ),
+            Err(Unknown::Of(_, owner)) => {
+                (format!("`{}` is an option of `{}`, which is not before it", word.text, owner.spelled()), None)
+            }
             Err(Unknown::Nothing) => {
                 let meant = word.text.strip_prefix("--").and_then(|name| nearest(name, options::long_names()));
                 (format!("`{}` is no option", word.text), meant.map(|meant| format!("was `--{meant}` meant?")))
@@ -187,7 +186,8 @@ impl<'a> Reader<'a> {
                 Some(next.clone())
             }
             Some(next) => {
-                let message = format!("`{}` lacks its argument: {what} was expected before `{}`", found.written, next.text);
+                let message =
+                    format!("`{}` lacks its argument: {what} was expected before `{}`", found.written, next.text);
                 context.fault(end, message);
                 None
             }
@@ -199,7 +199,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The argument of an option that `!` may invert, and whether it did. `-d ! addr`, as iptables once wrote it, is read.
-    fn invertible(&mut self, found: &Found, word: &Word, what: &str, context: &mut Context<'_>) -> Option<(bool, Word)> {
+    fn invertible(
+        &mut self,
+        found: &Found,
+        word: &Word,
+        what: &str,
+        context: &mut Context<'_>,
+    ) -> Option<(bool, Word)> {
         let mut not = self.not.take().is_some();
         let mut value = self.argument(found, word, what, context)?;
         if value.text == "!" && !value.is_quoted() {
@@ -238,7 +244,10 @@ impl<'a> Reader<'a> {
         let command = match found.opt {
             Opt::Append => Command::Append(chain),
             Opt::NewChain => Command::NewChain(chain),
-            Opt::Policy => Command::Policy(chain, self.argument(&Found { glued: None, ..found.clone() }, word, "ACCEPT or DROP", context)?),
+            Opt::Policy => Command::Policy(
+                chain,
+                self.argument(&Found { glued: None, ..found.clone() }, word, "ACCEPT or DROP", context)?,
+            ),
             _ => {
                 let number = self.words.get(self.at).and_then(|next| next.text.parse::<usize>().ok());
                 self.at += usize::from(number.is_some());
@@ -308,7 +317,11 @@ impl<'a> Reader<'a> {
                 }
             }
             Opt::Table => {
-                context.fault_hint(word.column, "`-t` cannot stand in a rule", "the table is that of the `*TABLE` line");
+                context.fault_hint(
+                    word.column,
+                    "`-t` cannot stand in a rule",
+                    "the table is that of the `*TABLE` line",
+                );
                 return None;
             }
             Opt::Fragments => {
@@ -317,7 +330,11 @@ impl<'a> Reader<'a> {
             }
             Opt::OtherCommand => {
                 let hint = "a rules file is loaded as a whole: it has `-A`, `-I`, `-N` and `-P`";
-                context.fault_hint(word.column, format!("the command `{}` is not in this version", found.written), hint);
+                context.fault_hint(
+                    word.column,
+                    format!("the command `{}` is not in this version", found.written),
+                    hint,
+                );
                 return None;
             }
             _ => return self.match_option(found, word, context),
@@ -351,7 +368,11 @@ impl<'a> Reader<'a> {
 
 /// As it is shown in a rule's text: quoted where it holds blanks.
 fn shown(word: &Word) -> String {
-    if word.text.is_empty() || word.text.contains([' ', '\t', '"', '\\']) { quote(&word.text) } else { word.text.clone() }
+    if word.text.is_empty() || word.text.contains([' ', '\t', '"', '\\']) {
+        quote(&word.text)
+    } else {
+        word.text.clone()
+    }
 }
 
 fn once<T>(slot: &mut Option<T>, value: T, found: &Found, word: &Word, context: &mut Context<'_>) {
@@ -364,8 +385,13 @@ fn once<T>(slot: &mut Option<T>, value: T, found: &Found, word: &Word, context: 
 pub(super) fn chain_name(word: &Word, context: &mut Context<'_>) -> Option<()> {
     let name = &word.text;
     let good = |c: char| !c.is_whitespace() && !c.is_control() && c != '"';
-    if name.is_empty() || name.len() > CHAIN_NAME_MAX || !name.chars().all(good) || name.starts_with(['-', '!', ':', '*']) {
-        let message = format!("`{name}` is no name of a chain: up to {CHAIN_NAME_MAX} characters without blanks were expected");
+    if name.is_empty()
+        || name.len() > CHAIN_NAME_MAX
+        || !name.chars().all(good)
+        || name.starts_with(['-', '!', ':', '*'])
+    {
+        let message =
+            format!("`{name}` is no name of a chain: up to {CHAIN_NAME_MAX} characters without blanks were expected");
         context.fault(word.column, message);
         return None;
     }
@@ -403,8 +429,12 @@ fn addresses(not: bool, word: &Word, context: &mut Context<'_>) -> Vec<Network> 
         }
         column += part.chars().count() as u32 + 1;
     }
-    if not && word.text.contains(',') {
-        context.fault_hint(word.column, "`!` cannot invert a list of addresses", "write a chain that returns for each of them");
+    // Each address of an inverted list would be a rule of its own, and together they would match everything. One address of each
+    // family is another matter: a flow meets the rule of its own family only.
+    let of = |family| list.iter().filter(|network: &&Network| network.family() == family).count();
+    if not && (of(Family::V4) > 1 || of(Family::V6) > 1) {
+        let hint = "write a chain that returns for each of them; one IPv4 and one IPv6 address are possible";
+        context.fault_hint(word.column, "`!` cannot invert a list of addresses", hint);
     }
     list
 }
@@ -421,7 +451,12 @@ impl Draft {
         let mut rules = Vec::new();
         for source in each(self.source.as_ref()) {
             for destination in each(self.destination.as_ref()) {
-                let families = [self.family.map(|(f, _)| f), source.map(|n| n.family()), destination.map(|n| n.family()), target_family];
+                let families = [
+                    self.family.map(|(f, _)| f),
+                    source.map(|n| n.family()),
+                    destination.map(|n| n.family()),
+                    target_family,
+                ];
                 let Ok(family) = one_family(families) else { continue };
                 let mut text = text.to_vec();
                 let mut place = |addresses: &Option<Addresses>, one: Option<&Network>| {

@@ -67,10 +67,13 @@ impl TargetDraft {
     /// An option of the target.
     pub(super) fn option(&mut self, found: &Found, value: &Word, context: &mut Context<'_>) {
         let twice = match found.opt {
-            Opt::OnPort => match ports::port(&value.text) {
-                Ok(port) => self.on_port.replace(port).is_some(),
-                Err(why) => return context.fault(value.column, why),
-            },
+            Opt::OnPort => {
+                let port = ports::port(&value.text).unwrap_or_else(|why| {
+                    context.fault(value.column, why);
+                    0
+                });
+                self.on_port.replace(port).is_some()
+            }
             Opt::OnIp => match value.text.parse::<IpAddr>() {
                 Ok(address) => self.on_ip.replace(address).is_some(),
                 Err(_) => return context.fault(value.column, format!("`{}` is no address", value.text)),
@@ -118,7 +121,10 @@ fn reject_kind(word: &str) -> Option<RejectKind> {
 }
 
 fn reject(
-    with: Option<(RejectKind, u32)>, protocol: Option<&Not<u8>>, column: u32, context: &mut Context<'_>,
+    with: Option<(RejectKind, u32)>,
+    protocol: Option<&Not<u8>>,
+    column: u32,
+    context: &mut Context<'_>,
 ) -> Target {
     if context.table != TableKind::Filter {
         context.fault(column, format!("REJECT cannot stand in table {}, only in table filter", context.table.name()));
@@ -131,7 +137,11 @@ fn reject(
 }
 
 fn tproxy(
-    port: Option<u16>, address: Option<IpAddr>, protocol: Option<&Not<u8>>, column: u32, context: &mut Context<'_>,
+    port: Option<u16>,
+    address: Option<IpAddr>,
+    protocol: Option<&Not<u8>>,
+    column: u32,
+    context: &mut Context<'_>,
 ) -> Option<Target> {
     if context.table != TableKind::Tproxy {
         context.fault(column, format!("TPROXY cannot stand in table {}, only in table tproxy", context.table.name()));
