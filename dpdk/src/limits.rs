@@ -14,6 +14,9 @@ pub const POOL_BUFFERS_MIN: u32 = 512;
 /// a power of two.
 pub const DATA_ROOM: u16 = 2048;
 
+/// What a frame has besides the IP packet: Ethernet header, check sequence, two VLAN tags.
+pub const FRAME_OVERHEAD: u16 = 14 + 4 + 8;
+
 /// Memory of one buffer besides its data room: `struct rte_mbuf`, the pool's object header and trailer, headroom.
 pub const BUFFER_OVERHEAD: usize = 384;
 

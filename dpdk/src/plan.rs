@@ -5,6 +5,7 @@
 //! drivers report it: fast free (buffers of several pools and with references are sent), LRO (it breaks the packets
 //! that are passed on as they came), jumbo frames without being asked.
 
+use crate::limits;
 use crate::quirks::{Off, Quirk, Spread};
 
 #[cfg(test)]
@@ -92,18 +93,15 @@ const RSS_TYPES: u64 = dpdk_sys::LIMPID_RSS_IP | dpdk_sys::LIMPID_RSS_TCP | dpdk
 /// The usual key: enough for two IPv6 addresses and ports.
 const RSS_KEY_LEN: usize = 40;
 
-/// Ethernet header and check sequence.
-const FRAME_OVERHEAD: u32 = 14 + 4;
-
-/// Two VLAN tags, which the MTU does not count.
-const TAGS: u32 = 8;
+/// Ethernet header and check sequence, as ethdev counts them.
+const HEADER_AND_CHECK: u32 = 14 + 4;
 
 fn choose_mtu(wanted: Option<u16>, report: &Report, choices: &mut Vec<String>) -> Result<u16, String> {
     // As ethdev does it: the driver's own overhead when it reports both limits.
     let overhead = if report.mtu_max != u16::MAX && report.rx_packet_max > u32::from(report.mtu_max) {
         report.rx_packet_max - u32::from(report.mtu_max)
     } else {
-        FRAME_OVERHEAD
+        HEADER_AND_CHECK
     };
     let by_frame = u16::try_from(report.rx_packet_max.saturating_sub(overhead)).unwrap_or(u16::MAX);
     let ceiling = report.mtu_max.min(by_frame);
@@ -159,7 +157,7 @@ fn choose_rx(mtu: u16, report: &Report, quirk: &Quirk, choices: &mut Vec<String>
     let strip = where_done(report.rx_offloads, quirk.rx_off, dpdk_sys::LIMPID_RX_VLAN_STRIP);
     choices.push(format!("VLAN strip: {strip}"));
 
-    if u32::from(mtu) + FRAME_OVERHEAD + TAGS > u32::from(report.data_room) {
+    if u32::from(mtu) + u32::from(limits::FRAME_OVERHEAD) > u32::from(report.data_room) {
         if usable & dpdk_sys::LIMPID_RX_SCATTER == 0 {
             let (driver, room) = (&report.driver, report.data_room);
             return Err(format!("an MTU of {mtu} needs larger buffers than {room} bytes: {driver} cannot scatter"));

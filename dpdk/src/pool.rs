@@ -64,6 +64,14 @@ impl Pool {
             .advise("more dpdk.memory_mib, or fewer cores"))
     }
 
+    /// Packet bytes that a buffer needs so that a frame of this MTU fits into it whole, tags included.
+    pub fn data_room_for(mtu: u16) -> u16 {
+        mtu.saturating_add(limits::FRAME_OVERHEAD)
+            .checked_next_multiple_of(64)
+            .unwrap_or(u16::MAX)
+            .max(limits::DATA_ROOM)
+    }
+
     /// How many buffers fit into so many bytes.
     pub fn buffers_for(bytes: usize, data_room: u16) -> u32 {
         u32::try_from(bytes / Pool::memory(1, data_room)).unwrap_or(u32::MAX)

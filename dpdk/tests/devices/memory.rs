@@ -103,5 +103,6 @@ fn too_much(world: &World) {
         panic!("96 MiB hold no million")
     };
     assert!(error.to_string().contains("memory_mib"), "{error}");
+    assert_eq!([1500, 9000, u16::MAX].map(Pool::data_room_for), [2048, 9088, u16::MAX]);
     assert!(Pool::buffers_for(64 << 20, limits::DATA_ROOM) > 20_000);
 }
