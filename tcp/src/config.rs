@@ -8,7 +8,7 @@ use crate::congestion::Algorithm;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Unread bytes to hold at most: the receive window never offers more. Also capped by what the window scale of the
-    /// [`Opening`](crate::Opening) can say.
+    /// [`Opening`](crate::Opening) can say, and never less than four times its unit.
     pub receive_buffer: u32,
     /// Unacknowledged and unsent bytes to hold at most, give or take one chunk.
     pub send_buffer: u32,

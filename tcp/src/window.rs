@@ -6,11 +6,15 @@
 
 use crate::seq::Position;
 
+/// A mirrored window scale may be coarse for a small buffer: with less than a few units of it the window would always
+/// be rounded to nothing. At the largest shift this makes 64 KiB.
+const UNITS_MIN: u64 = 4;
+
 /// The window we offer.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceiveWindow {
     shift: u8,
-    /// Unread bytes we are ready to hold: no more than the window field can say.
+    /// Unread bytes we are ready to hold: no more than the window field can say, and a few of its units at least.
     buffer: u64,
     /// The furthest right edge ever offered: data up to here is welcome.
     right: Position,
@@ -22,7 +26,7 @@ pub(crate) struct ReceiveWindow {
 
 impl ReceiveWindow {
     pub(crate) fn new(next: Position, buffer: u32, shift: u8) -> ReceiveWindow {
-        let buffer = u64::from(buffer).min(0xffff << shift);
+        let buffer = u64::from(buffer).max(UNITS_MIN << shift).min(0xffff << shift);
         ReceiveWindow { shift, buffer, right: next, acked: next, pressure: false }
     }
 

@@ -72,11 +72,8 @@ impl<P: Payload> Connection<P> {
         if !self.acknowledge.now {
             return None;
         }
-        let blocks = if self.agreed.sack {
-            self.receive.blocks(Options::sack_room(self.agreed.timestamps))
-        } else {
-            SackBlocks::new()
-        };
+        let blocks = self.receive.blocks(Options::sack_room(self.agreed.timestamps));
+        let blocks = if self.agreed.sack { blocks } else { SackBlocks::new() };
         Some(self.header(now, self.transmit.nxt, Flags::ACK, blocks))
     }
 
