@@ -1,0 +1,297 @@
+//! Every end of a packet, flow and session has a name, a number and a sentence for the operator; here they are counted.
+//!
+//! Reasons that belong to a part (a malformed packet, TCP's discards, the policy's drops, how sessions end) are that
+//! part's own types and have a range each; what only the worker knows is listed below. Counting is an addition at a
+//! fixed place of an array: no lookup, no atomics, for a core counts for itself and reports when it is asked.
+
+use std::sync::LazyLock;
+
+use control::mailbox::CounterValue;
+use control::policy::DropReason;
+
+use crate::flow::tracking::Invalid;
+use crate::icmp_error::Withheld;
+use crate::local::Ending;
+use crate::neighbour::Overflow;
+use crate::packet::Malformed;
+
+/// Declares the worker's own counters: one line each, so that variant, name and sentence cannot drift apart.
+macro_rules! counters {
+    ($($variant:ident $name:literal $sentence:literal)*) => {
+        /// What can be counted.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Counter {
+            $(#[doc = $sentence] $variant,)*
+            /// A packet that cannot be read.
+            Malformed(Malformed),
+            /// A segment that a terminated connection does not take.
+            Tcp(tcp::Discard),
+            /// A new flow that the policy drops.
+            Policy(DropReason),
+            /// A packet that does not belong to its forwarded flow.
+            Tracking(Invalid),
+            /// An ICMP error that is not sent.
+            Withheld(Withheld),
+            /// A frame that cannot wait for a neighbour.
+            Neighbour(Overflow),
+            /// A packet for the gateway itself that is not answered.
+            Local(Ending),
+            /// A session's end.
+            Session(proxy::Reason),
+        }
+
+        /// The worker's own, numbered.
+        #[expect(clippy::enum_variant_names, reason = "names are the operator's")]
+        enum Own { $($variant,)* }
+
+        /// Names and sentences of the worker's own.
+        const OWN: &[(&str, &str)] = &[$(($name, $sentence),)*];
+
+        impl Counter {
+            /// Place among all counters.
+            #[must_use]
+            pub fn index(self) -> usize {
+                match self {
+                    $(Counter::$variant => Own::$variant as usize,)*
+                    Counter::Malformed(reason) => MALFORMED + reason.index(),
+                    Counter::Tcp(reason) => TCP + reason.index(),
+                    Counter::Policy(reason) => POLICY + reason.index(),
+                    Counter::Tracking(reason) => TRACKING + reason.index(),
+                    Counter::Withheld(reason) => WITHHELD + reason.index(),
+                    Counter::Neighbour(reason) => NEIGHBOUR + reason.index(),
+                    Counter::Local(reason) => LOCAL + reason.index(),
+                    Counter::Session(reason) => SESSION + reason.index(),
+                }
+            }
+
+            /// Every counter, in the order of [`Counter::index`].
+            pub fn all() -> impl Iterator<Item = Counter> {
+                let own = [$(Counter::$variant,)*];
+                own.into_iter()
+                    .chain(Malformed::ALL.iter().copied().map(Counter::Malformed))
+                    .chain(tcp::Discard::ALL.iter().copied().map(Counter::Tcp))
+                    .chain(DropReason::ALL.iter().copied().map(Counter::Policy))
+                    .chain(Invalid::ALL.iter().copied().map(Counter::Tracking))
+                    .chain(Withheld::ALL.iter().copied().map(Counter::Withheld))
+                    .chain(Overflow::ALL.iter().copied().map(Counter::Neighbour))
+                    .chain(Ending::ALL.iter().copied().map(Counter::Local))
+                    .chain(proxy::Reason::ALL.iter().copied().map(Counter::Session))
+            }
+        }
+    };
+}
+
+counters! {
+    // Packets in and out.
+    RxPackets "rx_packets" "Packets received."
+    RxBytes "rx_bytes" "Bytes received, Ethernet headers included."
+    TxPackets "tx_packets" "Packets handed to the ports for sending."
+    TxBytes "tx_bytes" "Bytes handed to the ports for sending, Ethernet headers included."
+    TxRefused "tx_refused" "Packets that a port would not take because its queue was full."
+    NoMemory "no_memory" "Packets not sent because no packet buffer was free."
+    FrameFull "frame_full" "Packets not sent because they did not fit a packet buffer."
+
+    // Not taken up.
+    UnknownVlan "unknown_vlan" "Packets with a VLAN tag that no interface of their port has."
+    NotForUsMac "not_for_us_mac" "Packets addressed to the Ethernet address of another station."
+    UnknownEthertype "unknown_ethertype" "Packets that are neither ARP nor IP."
+    Fragment "fragment" "IP fragments, which are not reassembled."
+    Multicast "multicast" "Packets to groups or broadcast addresses, which are not routed."
+    TtlExpired "ttl_expired" "Packets whose TTL or hop limit ended here; their senders were told."
+    TooBig "too_big" "Packets larger than the MTU of where they were to go; their senders were told."
+
+    // Where to.
+    NoRoute "no_route" "Packets or connections to where no route leads."
+    NoSourceAddress "no_source_address" "Packets or connections for which the gateway has no address of the family on that link."
+    NeighbourFailed "neighbour_failed" "Packets whose next hop did not answer ARP or neighbour discovery."
+    NeighbourTableFull "neighbour_table_full" "Packets whose next hop could not be looked for because too many others are."
+    Forwarded "forwarded" "Packets routed on without a proxy, as the filter rules permit."
+
+    // ICMP.
+    IcmpUnmatched "icmp_unmatched" "ICMP messages about no flow that is known."
+    IcmpDelivered "icmp_delivered" "ICMP errors handed to the connection or passed on to the host they are about."
+    IcmpErrorSent "icmp_error_sent" "ICMP errors sent by the gateway."
+    EchoReplied "echo_replied" "Echo requests to the gateway's own addresses that were answered."
+    ArpReplied "arp_replied" "ARP requests and neighbour solicitations for the gateway's own addresses that were answered."
+
+    // New flows.
+    TcpOutOfState "tcp_out_of_state" "TCP segments that belong to no connection and may not begin one."
+    RstSent "rst_sent" "Resets sent for segments that belong to no connection."
+    Rejected "rejected" "First packets of flows that a REJECT rule answered."
+    LocalClosedPort "local_closed_port" "Packets let in to a port of the gateway itself where nobody listens."
+    LocalUnhandled "local_unhandled" "Packets let in to the gateway itself of a protocol it does not speak."
+    OnceClaimed "once_claimed" "One-shot tproxy entries that were used up by a connection."
+    OnceLost "once_lost" "Connections that met a one-shot tproxy entry which another had used up."
+    TupleBusy "tuple_busy" "New flows whose addresses and ports are in use by another flow on the server's side."
+    PortsExhausted "ports_exhausted" "Connections to servers for which no source port was free."
+    FlowTableFull "flow_table_full" "New flows refused because the flow table is full."
+    SessionTableFull "session_table_full" "New connections refused because as many sessions as may run do."
+    ServiceFull "service_full" "New connections refused because their service runs as many sessions as it may."
+    HalfOpenFull "half_open_full" "New connections refused because too many are not yet established."
+    Draining "draining" "New flows refused because the gateway is stopping."
+    TrackingInvalid "tracking_invalid" "Packets that do not belong to the forwarded flow they would be part of."
+
+    // Sessions.
+    MirrorRefused "mirror_refused" "Connections refused by the server; the client got the refusal."
+    MirrorUnreachable "mirror_unreachable" "Connections to servers that the network reported as unreachable; the client got the report."
+    MirrorSilent "mirror_silent" "Connections that the server did not answer; the client got no answer either."
+    MirrorSynRepeated "mirror_syn_repeated" "SYNs repeated by clients while the server had not answered yet."
+    SessionsServed "sessions_served" "Sessions whose proxy was started."
+    SessionGone "session_gone" "Requests of proxies whose session had ended meanwhile."
+    TaskPanicked "task_panicked" "Proxies that broke; each ended its own session and nothing else."
+    ProxyBroken "proxy_broken" "Sessions that ended because their proxy broke."
+    RecordLost "record_lost" "Session records lost because the control thread did not keep up."
+    ControlBusy "control_busy" "Requests of proxies refused because the control thread did not keep up."
+}
+
+const MALFORMED: usize = OWN.len();
+const TCP: usize = MALFORMED + Malformed::ALL.len();
+const POLICY: usize = TCP + tcp::Discard::ALL.len();
+const TRACKING: usize = POLICY + DropReason::ALL.len();
+const WITHHELD: usize = TRACKING + Invalid::ALL.len();
+const NEIGHBOUR: usize = WITHHELD + Withheld::ALL.len();
+const LOCAL: usize = NEIGHBOUR + Overflow::ALL.len();
+const SESSION: usize = LOCAL + Ending::ALL.len();
+
+impl Counter {
+    /// How many there are.
+    pub const COUNT: usize = SESSION + proxy::Reason::ALL.len();
+
+    /// Snake case, the same for ever: operators' alarms are built on it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        WORDS[self.index()].0
+    }
+
+    /// What it means, for the operator.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        WORDS[self.index()].1
+    }
+
+    /// The words of the part that the reason belongs to, and what tells its names from those of other parts.
+    fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Counter::Malformed(reason) => ("malformed_", reason.name(), reason.sentence()),
+            Counter::Tcp(reason) => ("", reason.name(), reason.sentence()),
+            Counter::Policy(reason) => ("drop_", reason.name(), reason.sentence()),
+            Counter::Tracking(reason) => ("tracking_", reason.name(), reason.sentence()),
+            Counter::Withheld(reason) => ("", reason.name(), reason.sentence()),
+            Counter::Neighbour(reason) => ("", reason.name(), reason.sentence()),
+            Counter::Local(reason) => ("local_", reason.name(), reason.sentence()),
+            Counter::Session(reason) => ("session_", reason.name(), reason.sentence()),
+            own => ("", OWN[own.index()].0, OWN[own.index()].1),
+        }
+    }
+}
+
+/// Names and sentences of all counters, put together at the first report and kept.
+static WORDS: LazyLock<Vec<(&'static str, &'static str)>> = LazyLock::new(|| {
+    Counter::all()
+        .map(|counter| {
+            let (prefix, name, sentence) = counter.words();
+            let name = if prefix.is_empty() { name } else { String::leak(format!("{prefix}{name}")) };
+            (name, whole(sentence))
+        })
+        .collect()
+});
+
+/// A sentence begins with a capital and ends with a period.
+fn whole(sentence: &'static str) -> &'static str {
+    if sentence.ends_with('.') && sentence.starts_with(char::is_uppercase) {
+        return sentence;
+    }
+    let mut letters = sentence.trim_end_matches('.').chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    String::leak(format!("{first}{}.", letters.as_str()))
+}
+
+impl From<Malformed> for Counter {
+    fn from(reason: Malformed) -> Self {
+        Counter::Malformed(reason)
+    }
+}
+
+impl From<tcp::Discard> for Counter {
+    fn from(reason: tcp::Discard) -> Self {
+        Counter::Tcp(reason)
+    }
+}
+
+impl From<DropReason> for Counter {
+    fn from(reason: DropReason) -> Self {
+        Counter::Policy(reason)
+    }
+}
+
+impl From<Invalid> for Counter {
+    fn from(reason: Invalid) -> Self {
+        Counter::Tracking(reason)
+    }
+}
+
+impl From<Withheld> for Counter {
+    fn from(reason: Withheld) -> Self {
+        Counter::Withheld(reason)
+    }
+}
+
+impl From<Overflow> for Counter {
+    fn from(reason: Overflow) -> Self {
+        Counter::Neighbour(reason)
+    }
+}
+
+impl From<Ending> for Counter {
+    fn from(reason: Ending) -> Self {
+        Counter::Local(reason)
+    }
+}
+
+impl From<proxy::Reason> for Counter {
+    fn from(reason: proxy::Reason) -> Self {
+        Counter::Session(reason)
+    }
+}
+
+/// One core's counters.
+#[derive(Clone, Debug)]
+pub struct Counters(Box<[u64; Counter::COUNT]>);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Counters {
+    /// All zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Counters(Box::new([0; Counter::COUNT]))
+    }
+
+    /// One more.
+    pub fn count(&mut self, counter: impl Into<Counter>) {
+        self.add(counter, 1);
+    }
+
+    /// So many more.
+    pub fn add(&mut self, counter: impl Into<Counter>, n: u64) {
+        self.0[counter.into().index()] += n;
+    }
+
+    /// How many so far.
+    #[must_use]
+    pub fn get(&self, counter: impl Into<Counter>) -> u64 {
+        self.0[counter.into().index()]
+    }
+
+    /// All of them for a report, those at zero included: an operator's alarm is set before it is needed.
+    pub fn iter(&self) -> impl Iterator<Item = CounterValue> {
+        WORDS.iter().zip(self.0.iter()).map(|(&(name, help), &value)| CounterValue { name, help, value })
+    }
+}
+
+#[cfg(test)]
+mod tests;
