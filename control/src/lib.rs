@@ -32,8 +32,10 @@ pub mod thread;
 pub mod tproxy;
 
 pub use config::Config;
+pub use engine::Engine;
 pub use faults::{Fault, Faults, Place};
 pub use policy::{
     Accept, Decision, DropReason, EntryMatch, Explanation, Interface, InterfaceId, Listener, ListenerId, NewFlow,
-    NoTrace, Policy, Proxy, RejectKind, Route, Router, RuleRef, Service, ServiceId, Source, Trace, Verdict, Zone, ZoneId,
+    NoTrace, Policy, Proxy, RejectKind, Route, Router, RuleRef, Service, ServiceId, Source, Trace, Verdict, Zone,
+    ZoneId,
 };

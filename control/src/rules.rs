@@ -25,6 +25,7 @@ use crate::faults::{Faults, Place};
 mod address;
 pub(crate) mod check;
 mod criteria;
+mod draft;
 mod lex;
 mod macros;
 mod matches;

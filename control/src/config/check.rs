@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::Config;
 use crate::faults::{Faults, Place, nearest};
 use crate::policy::{Interface, Listener, Permitted};
@@ -88,7 +90,7 @@ fn one_family(config: &Config, table: &Table, warnings: &mut Faults) {
             let at =
                 |interface: &&Interface| input.as_ref().is_none_or(|input| input.holds(interface.name == input.value));
             let addresses = || config.interfaces.iter().filter(at).flat_map(|interface| &interface.addresses);
-            let Some(own) = addresses().map(|network| network.addr()).find(|address| is_other(*address)) else {
+            let Some(own) = addresses().map(IpNet::addr).find(|address| is_other(*address)) else {
                 continue;
             };
             if !chain.rules.iter().any(twin) {
@@ -200,7 +202,7 @@ fn rules(table: &Table) -> impl Iterator<Item = &Rule> {
 }
 
 fn addresses(config: &Config) -> impl Iterator<Item = IpAddr> + '_ {
-    config.interfaces.iter().flat_map(|interface| &interface.addresses).map(|network| network.addr())
+    config.interfaces.iter().flat_map(|interface| &interface.addresses).map(IpNet::addr)
 }
 
 fn is_any(criteria: &Criteria) -> bool {

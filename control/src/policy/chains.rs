@@ -96,7 +96,7 @@ enum Target {
     Goto(ChainId),
 }
 
-/// The interfaces a name in a rule stands for: one, or with `+` any number; none when no interface is called so.
+/// The interfaces a name in a rule stands for, sorted: one, or with `+` any number; none when no interface is called so.
 #[derive(Clone, Debug)]
 struct InterfaceSet(Box<[InterfaceId]>);
 
@@ -255,7 +255,7 @@ impl InterfaceSet {
     }
 
     fn contains(&self, interface: Option<InterfaceId>) -> bool {
-        interface.is_some_and(|interface| self.0.contains(&interface))
+        interface.is_some_and(|interface| self.0.binary_search(&interface).is_ok())
     }
 }
 

@@ -186,7 +186,8 @@ impl Parser<'_> {
                 context.fault_hint(policy.column, format!("`{}` is your own chain, it has no policy", name.text), hint);
             }
             None => {
-                context.fault(name.column, format!("there is no chain `{}` in table {}", name.text, table.kind.name()))
+                let message = format!("there is no chain `{}` in table {}", name.text, table.kind.name());
+                context.fault(name.column, message);
             }
         }
     }

@@ -5,16 +5,15 @@
 
 use std::sync::Arc;
 
-use super::criteria::{Criteria, Family, Not};
+use super::criteria::{Family, Not};
+use super::draft::{Addresses, Draft, addresses, interface_name, protocol};
 use super::lex::{Word, quote};
-use super::matches::MatchDrafts;
 use super::options::{self, Found, Opt, Owner, Unknown};
 use super::source::Source;
-use super::targets::TargetDraft;
-use super::{Hook, Network, Rule, TableKind};
+use super::{Rule, TableKind};
 use crate::faults::{Faults, Place, nearest};
-use crate::limits::{CHAIN_NAME_MAX, INTERFACE_NAME_MAX};
-use crate::policy::{TCP, UDP, protocol_number};
+use crate::limits::CHAIN_NAME_MAX;
+use crate::policy::{TCP, UDP};
 
 /// What a line asks for.
 #[derive(Clone, Debug)]
@@ -85,29 +84,6 @@ struct Reader<'a> {
     draft: Draft,
     /// The rule's words without command and chain.
     text: Vec<String>,
-}
-
-/// What has been read of a rule.
-#[derive(Default)]
-struct Draft {
-    command: Option<Command>,
-    family: Option<(Family, u32)>,
-    source: Option<Addresses>,
-    destination: Option<Addresses>,
-    input: Option<(Not<String>, u32)>,
-    output: Option<(Not<String>, u32)>,
-    protocol: Option<(Not<u8>, u32)>,
-    matches: MatchDrafts,
-    target: TargetDraft,
-}
-
-/// A comma list of addresses, and which word of the text it is.
-struct Addresses {
-    not: bool,
-    list: Vec<Network>,
-    option: &'static str,
-    text: usize,
-    column: u32,
 }
 
 impl<'a> Reader<'a> {
@@ -396,129 +372,6 @@ pub(super) fn chain_name(word: &Word, context: &mut Context<'_>) -> Option<()> {
         return None;
     }
     Some(())
-}
-
-fn interface_name(word: &Word, context: &mut Context<'_>) {
-    if word.text.is_empty() || word.text.len() > INTERFACE_NAME_MAX {
-        let message = format!("`{}` is no interface: 1 to {INTERFACE_NAME_MAX} characters were expected", word.text);
-        context.fault(word.column, message);
-    }
-}
-
-fn protocol(not: bool, word: &Word, context: &mut Context<'_>) -> Option<Not<u8>> {
-    let any = matches!(&*word.text, "all" | "0");
-    match (any, protocol_number(&word.text)) {
-        (true, _) if not => context.fault(word.column, format!("`! -p {}` matches nothing", word.text)),
-        (true, _) => {}
-        (false, Some(value)) => return Some(Not { not, value }),
-        (false, None) => {
-            let expected = "a name such as tcp, udp, icmp, or a number up to 255 was expected";
-            context.fault(word.column, format!("`{}` is no protocol: {expected}", word.text));
-        }
-    }
-    None
-}
-
-fn addresses(not: bool, word: &Word, context: &mut Context<'_>) -> Vec<Network> {
-    let mut list = Vec::new();
-    let mut column = word.column;
-    for part in word.text.split(',') {
-        match Network::parse(part) {
-            Ok(network) => list.push(network),
-            Err(why) => context.fault(column, why),
-        }
-        column += part.chars().count() as u32 + 1;
-    }
-    // Each address of an inverted list would be a rule of its own, and together they would match everything. One address of each
-    // family is another matter: a flow meets the rule of its own family only.
-    let of = |family| list.iter().filter(|network: &&Network| network.family() == family).count();
-    if not && (of(Family::V4) > 1 || of(Family::V6) > 1) {
-        let hint = "write a chain that returns for each of them; one IPv4 and one IPv6 address are possible";
-        context.fault_hint(word.column, "`!` cannot invert a list of addresses", hint);
-    }
-    list
-}
-
-impl Draft {
-    /// The rules that the comma lists make: source outer, destination inner, as iptables orders them.
-    fn finish(self, chain: &str, text: &[String], context: &mut Context<'_>) -> Vec<Rule> {
-        self.hook(chain, context);
-        let readable = self.is_readable();
-        let protocol = self.protocol.as_ref().map(|(protocol, _)| protocol.clone());
-        let target = self.target.finish(protocol.as_ref(), context);
-        let matches = self.matches.finish(protocol.as_ref(), context);
-        let target_family = target.as_ref().and_then(|target| target.family());
-        let mut rules = Vec::new();
-        for source in each(self.source.as_ref()) {
-            for destination in each(self.destination.as_ref()) {
-                let families = [
-                    self.family.map(|(f, _)| f),
-                    source.map(|n| n.family()),
-                    destination.map(|n| n.family()),
-                    target_family,
-                ];
-                let Ok(family) = one_family(families) else { continue };
-                let mut text = text.to_vec();
-                let mut place = |addresses: &Option<Addresses>, one: Option<&Network>| {
-                    let addresses = addresses.as_ref()?;
-                    if addresses.list.len() > 1 {
-                        text[addresses.text] = one?.to_string();
-                    }
-                    Some(Not { not: addresses.not, value: *one? })
-                };
-                let (source, destination) = (place(&self.source, source), place(&self.destination, destination));
-                rules.push(Rule {
-                    criteria: Criteria {
-                        family,
-                        source,
-                        destination,
-                        input: self.input.as_ref().map(|(name, _)| name.clone()),
-                        output: self.output.as_ref().map(|(name, _)| name.clone()),
-                        protocol: protocol.clone(),
-                        matches: matches.clone(),
-                    },
-                    target: target.clone(),
-                    place: context.place(1),
-                    text: text.join(" "),
-                });
-            }
-        }
-        if rules.is_empty() && readable {
-            let addresses = self.destination.as_ref().or(self.source.as_ref());
-            let (column, option) = addresses.map_or((1, "-d"), |a| (a.column, a.option));
-            context.fault(column, format!("the rule never matches: `{option}` and the rest are of different families"));
-        }
-        rules
-    }
-
-    /// Whether all addresses could be read; those that could not have been named.
-    fn is_readable(&self) -> bool {
-        [&self.source, &self.destination].into_iter().flatten().all(|addresses| !addresses.list.is_empty())
-    }
-
-    /// `-i` and `-o` where a packet has no such interface.
-    fn hook(&self, chain: &str, context: &mut Context<'_>) {
-        if let Some((_, column)) = &self.input
-            && chain == Hook::Output.name()
-        {
-            context.fault(*column, format!("`-i` cannot stand in {chain}: what leaves the gateway came in nowhere"));
-        }
-        if let Some((_, column)) = &self.output
-            && (chain == Hook::Input.name() || chain == Hook::Prerouting.name())
-        {
-            context.fault(*column, format!("`-o` cannot stand in {chain}: where the packet goes is not known there"));
-        }
-    }
-}
-
-fn each(addresses: Option<&Addresses>) -> Vec<Option<&Network>> {
-    addresses.map_or_else(|| vec![None], |addresses| addresses.list.iter().map(Some).collect())
-}
-
-fn one_family(families: [Option<Family>; 4]) -> Result<Option<Family>, ()> {
-    let mut named = families.into_iter().flatten();
-    let first = named.next();
-    if named.all(|family| Some(family) == first) { Ok(first) } else { Err(()) }
 }
 
 /// A chain's name, shared by its rules.
