@@ -226,7 +226,7 @@ fn parse_ipv4(bytes: &[u8], link: &Link, rx: RxChecks) -> Result<Ip, Malformed> 
 }
 
 fn parse_ipv6(bytes: &[u8], link: &Link, rx: RxChecks) -> Result<Ip, Malformed> {
-    let (header, range, upper, transport) = ipv6::parse(bytes, link.len)?;
+    let (header, upper, transport) = ipv6::parse(bytes, link.len)?;
     check_addresses_v6(header, upper.protocol)?;
     let mut ip = Ip {
         source: header.source().into(),
@@ -237,7 +237,7 @@ fn parse_ipv6(bytes: &[u8], link: &Link, rx: RxChecks) -> Result<Ip, Malformed> 
         flow_label: header.flow_label(),
         dont_fragment: true,
         fragment: upper.fragment,
-        header: range,
+        header: link.len..transport.start,
         transport,
         kind: Transport::Other,
     };

@@ -268,6 +268,18 @@ fn a_full_table_forgets_the_least_used_and_keeps_its_bound() {
 }
 
 #[test]
+fn a_flood_of_claims_stops_at_the_bound() {
+    let mut world = World::new();
+    world.resolve(host(0));
+    world.claim(host(0), answer(MAC));
+    for n in 1..limits::NEIGHBOURS as u32 * 3 {
+        assert_eq!(world.claim(host(n), Claim::Asks { mac: OTHER }), Learned::New);
+    }
+    assert_eq!((world.table.len(), world.table.entries.len()), (limits::NEIGHBOURS, limits::NEIGHBOURS));
+    assert_eq!(world.resolve(host(0)), Resolution::Known(MAC), "who is in use stays");
+}
+
+#[test]
 fn what_is_not_wanted_any_more_is_forgotten() {
     let mut world = World::new();
     world.claim(host(1), Claim::Asks { mac: MAC });

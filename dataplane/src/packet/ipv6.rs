@@ -69,8 +69,8 @@ pub(super) struct Upper {
     pub(super) fragment: Option<Fragment>,
 }
 
-/// Reads the headers at `start` of the frame; the ranges are those of all the headers and of what they carry.
-pub(super) fn parse(bytes: &[u8], start: usize) -> Result<(&Header, Range<usize>, Upper, Range<usize>), Malformed> {
+/// Reads the headers at `start` of the frame; the range is that of what they carry.
+pub(super) fn parse(bytes: &[u8], start: usize) -> Result<(&Header, Upper, Range<usize>), Malformed> {
     let packet = &bytes[start..];
     let (header, rest) = Header::ref_from_prefix(packet).map_err(|_| Malformed::Ipv6Truncated)?;
     if header.version_class_label.get() >> 28 != 6 {
@@ -84,7 +84,7 @@ pub(super) fn parse(bytes: &[u8], start: usize) -> Result<(&Header, Range<usize>
         fragment.check(length - upper.at)?;
     }
     let transport = start + HEADER_LEN + upper.at;
-    Ok((header, start..transport, upper, transport..start + HEADER_LEN + length))
+    Ok((header, upper, transport..start + HEADER_LEN + length))
 }
 
 /// Walks the extension headers to the upper layer; `payload` may be cut anywhere (a quote's is).

@@ -1,6 +1,7 @@
 //! One frame for every way to be malformed.
 
 use super::*;
+use crate::limits;
 
 /// A valid frame, spoilt.
 fn spoilt(mut frame: Vec<u8>, spoil: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
@@ -276,6 +277,10 @@ fn of_icmp() -> Vec<(Malformed, Vec<u8>)> {
         (Malformed::NdOption, nd_frame(false, |frame| frame[79] = 2)),
         (Malformed::NdOption, nd_frame(false, |frame| frame[80] = 1)),
         (Malformed::NdOption, nd_frame(true, |frame| frame.push(0))),
+        (
+            Malformed::NdOption,
+            nd_frame(false, |frame| frame.extend([14, 1, 0, 0, 0, 0, 0, 0].repeat(limits::ND_OPTIONS_MAX))),
+        ),
         (Malformed::NdTarget, nd_frame(false, |frame| frame[62] = 0xff)),
         (Malformed::NdSource, nd_frame(false, |frame| frame[22..38].fill(0))),
         (Malformed::NdSolicited, nd_frame(true, |frame| frame[58] = 0x60)),
@@ -298,6 +303,8 @@ fn what_was_spoilt_was_good() {
     for frame in [v4(), v6(), segment(|_| {}), arp_frame(|_| {}), nd_frame(false, |_| {}), nd_frame(true, |_| {})] {
         read(&frame).expect("good before it is spoilt");
     }
+    let many = nd_frame(false, |frame| frame.extend([14, 1, 0, 0, 0, 0, 0, 0].repeat(limits::ND_OPTIONS_MAX - 1)));
+    read(&many).expect("as many options as are walked");
     read(&with_options(&[1, 1, 1, 0])).expect("harmless options");
     read(&with_options(&[7, 3, 4, 0])).expect("a record of the route is carried");
 }
