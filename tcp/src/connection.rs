@@ -261,6 +261,3 @@ impl<P: Payload> Connection<P> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -105,7 +105,9 @@ impl<P: Payload> Reassembly<P> {
 
     /// SACK blocks, RFC 2018, 4: "The first SACK block ... MUST specify the contiguous block of data containing the segment
     /// which triggered this ACK", the others repeat what was reported before.
+    /// A block already there reports a duplicate, and may be one of the runs.
     pub(crate) fn blocks(&self, most: usize, blocks: &mut SackBlocks) {
+        let first = blocks.len();
         for place in self.recent.iter().flatten() {
             if blocks.len() >= most {
                 return;
@@ -114,7 +116,7 @@ impl<P: Payload> Reassembly<P> {
                 && run.end > *place
             {
                 let block = (start.seq(), run.end.seq());
-                if !blocks.as_slice().contains(&block) {
+                if !blocks.as_slice()[first..].contains(&block) {
                     blocks.push(block.0, block.1);
                 }
             }

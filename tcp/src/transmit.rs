@@ -412,6 +412,3 @@ fn whole(most: u64, all: u64, step: u64) -> u64 {
     let most = most.min(all);
     if most == all || most < step { most } else { most - most % step }
 }
-
-#[cfg(test)]
-mod tests;

@@ -74,7 +74,8 @@ impl<P: Payload> Transmit<P> {
         if self.is_spurious(facts, duplicate, &delivered) {
             self.undo();
         }
-        if self.recovery.phase != Phase::Open && self.una >= self.recovery.point && advanced {
+        let repaired = self.recovery.phase != Phase::Open && self.una >= self.recovery.point && advanced;
+        if repaired {
             self.leave_recovery();
         }
         let reordering = if self.sack { self.detect_losses(facts, &delivered) } else { None };
@@ -82,6 +83,7 @@ impl<P: Payload> Transmit<P> {
         if self.board.lost() > 0 && self.recovery.phase == Phase::Open && self.board.lost() > lost {
             self.enter_recovery(delivered.bytes);
         }
+        let was_limited = was_limited && !repaired;
         let evidence = Evidence { sample, was_limited, advanced, new_loss: self.board.lost() > lost };
         self.adjust_window(facts.now, &delivered, &evidence);
         Acked { advanced, reordering }

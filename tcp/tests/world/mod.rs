@@ -74,6 +74,7 @@ pub(crate) struct Side {
     pub(crate) read: u64,
     pub(crate) signals: Signals,
     read_at: Instant,
+    last_read: Instant,
     shut: bool,
     /// What it announced and acknowledged so far, as positions of the other side's sequence space.
     told_edge: Option<SeqNumber>,
@@ -115,7 +116,8 @@ pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) sides: [Side; 2],
     pub(crate) wires: [Wire; 2],
-    busy_until: [Instant; 2],
+    /// When each wire is free again, in nanoseconds: a segment at 10 Gbit/s takes little more than a microsecond.
+    busy_until: [u64; 2],
     flights: BinaryHeap<Reverse<Flight>>,
     order: u64,
     rng: ChaCha8Rng,
@@ -145,6 +147,7 @@ impl World {
             read: 0,
             signals: Signals::empty(),
             read_at: start,
+            last_read: start,
             shut: false,
             told_edge: None,
             told_ack: None,
@@ -160,7 +163,7 @@ impl World {
             now: start,
             sides,
             wires,
-            busy_until: [start; 2],
+            busy_until: [0; 2],
             flights: BinaryHeap::new(),
             order: 0,
             rng: ChaCha8Rng::seed_from_u64(seed),
@@ -337,8 +340,9 @@ impl World {
     fn put(&mut self, from: usize, header: &Header, payload: Bytes) {
         let wire = self.wires[from];
         let size = (40 + header.len() - 20 + payload.len()) as u64 + 14;
-        let start = self.busy_until[from].max(self.now);
-        let waiting = (start - self.now).as_micros() as u64 * wire.rate / 8_000_000;
+        let now = self.now.as_micros() * 1_000;
+        let start = self.busy_until[from].max(now);
+        let waiting = (u128::from(start - now) * u128::from(wire.rate) / 8_000_000_000) as u64;
         let fate = if waiting > wire.queue {
             "queue full"
         } else if self.rng.random_range(0..1000) < wire.loss {
@@ -361,9 +365,8 @@ impl World {
         if waiting > wire.queue {
             return;
         }
-        let done = start
-            + Duration::from_nanos((size * 8).saturating_mul(1_000_000_000) / wire.rate).max(Duration::from_micros(1));
-        self.busy_until[from] = done;
+        self.busy_until[from] = start + size * 8_000_000_000 / wire.rate;
+        let done = Instant::from_micros(self.busy_until[from].div_ceil(1_000));
         if !fate.is_empty() {
             return;
         }
@@ -401,6 +404,7 @@ impl World {
                 side.read
             );
             side.read += piece.len() as u64;
+            side.last_read = self.now;
             budget = budget.saturating_sub(piece.len());
         }
         side.read_at = self.now + every;
@@ -420,6 +424,11 @@ impl World {
             connection.shutdown(self.now);
             side.shut = true;
         }
+    }
+
+    /// When a side read its last byte.
+    pub(crate) fn finished_reading(&self, index: usize) -> Instant {
+        self.sides[index].last_read
     }
 
     /// Everything arrived, nobody failed.
