@@ -47,7 +47,6 @@ impl ReceiveWindow {
     /// RFC 9293, 3.8.6.2.2 (MUST-39): keep "RCV.NXT + RCV.WND fixed until RCV.BUFF - RCV.USER - RCV.WND >= min(Fr *
     /// RCV.BUFF, Eff.snd.MSS)", Fr = 1/2. RFC 7323, 2.4: a scaled window is rounded, and rounding down would retract it;
     /// so an edge already promised is rounded up, unless that would promise more than a unit beyond what there is.
-    #[expect(clippy::cast_possible_truncation, reason = "the buffer is capped to what the field can say")]
     pub(crate) fn offer(&mut self, next: Position, unread: u64, segment: u32) -> u16 {
         let promised = self.right.saturating_since(next);
         let free = self.buffer.saturating_sub(unread);
@@ -66,7 +65,6 @@ impl ReceiveWindow {
     }
 
     /// The window field of a SYN, which is never scaled (RFC 7323, 2.2).
-    #[expect(clippy::cast_possible_truncation, reason = "at most 65,535")]
     pub(crate) fn offer_on_syn(&mut self, next: Position) -> u16 {
         let field = self.buffer.min(0xffff);
         self.right = self.right.max(next + field);

@@ -76,7 +76,7 @@ fn clean_links_are_filled() {
     ] {
         for algorithm in [Algorithm::Cubic, Algorithm::NewReno] {
             let got = goodput(1, &Path { rate, rtt_ms, bytes, algorithm, ..CLEAN });
-            println!("{rate:>12} bit/s  rtt {rtt_ms:>3} ms  {algorithm:?}: {got:.3}");
+            eprintln!("{rate:>12} bit/s  rtt {rtt_ms:>3} ms  {algorithm:?}: {got:.3}");
             assert!(got > least, "{rate} bit/s, {rtt_ms} ms, {algorithm:?}: {got:.3} < {least}");
         }
     }
@@ -95,7 +95,7 @@ fn random_loss_costs_no_more_than_the_model_says() {
         let timeouts = (rtt + 0.2) * (3.0 * (3.0 * p / 8.0).sqrt()).min(1.0) * p * (1.0 + 32.0 * p * p);
         let segments = 1.0 / (rtt * (2.0 * p / 3.0).sqrt() + timeouts);
         let model = (segments * 1_448.0 * 8.0 / rate as f64).min(0.94);
-        println!(
+        eprintln!(
             "loss {:>4} %  rtt {rtt_ms:>3} ms: {got:.3} of the link, the model says {model:.3}",
             f64::from(loss) / 10.0
         );
@@ -107,7 +107,7 @@ fn random_loss_costs_no_more_than_the_model_says() {
 #[test]
 fn reordering_costs_little() {
     let got = goodput(3, &Path { jitter_ms: 4, bytes: 10_000_000, ..CLEAN });
-    println!("reordering by up to 4 ms: {got:.3}");
+    eprintln!("reordering by up to 4 ms: {got:.3}");
     assert!(got > 0.85, "{got:.3}");
 }
 
@@ -116,7 +116,7 @@ fn reordering_costs_little() {
 fn without_sack_it_works_too() {
     let clean = goodput(4, &Path { sack: false, bytes: 10_000_000, ..CLEAN });
     let lossy = goodput(4, &Path { sack: false, loss: 5, bytes: 4_000_000, ..CLEAN });
-    println!("without SACK: clean {clean:.3}, 0.5 % loss {lossy:.3}");
+    eprintln!("without SACK: clean {clean:.3}, 0.5 % loss {lossy:.3}");
     assert!(clean > 0.90 && lossy > 0.3, "{clean:.3} {lossy:.3}");
 }
 
@@ -126,7 +126,7 @@ fn small_buffers_limit_but_do_not_stall() {
     for buffer in [16_384, 32_768, 65_535] {
         let got = goodput(5, &Path { buffer, bytes: 4_000_000, ..CLEAN });
         let model = (f64::from(buffer) * 8.0 / 0.020 / CLEAN.rate as f64).min(0.94);
-        println!("buffer {buffer:>6}: {got:.3}, the model says {model:.3}");
+        eprintln!("buffer {buffer:>6}: {got:.3}, the model says {model:.3}");
         assert!(got > 0.7 * model, "{buffer}: {got:.3}, the model says {model:.3}");
     }
 }

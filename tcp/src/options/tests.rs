@@ -74,7 +74,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read_again(options in any_options()) {
         let bytes = bytes(&options);
-        prop_assert!(bytes.len() <= SPACE && bytes.len() % 4 == 0);
+        prop_assert!(bytes.len() <= SPACE && bytes.len().is_multiple_of(4));
         prop_assert_eq!(bytes.len(), options.len());
         prop_assert_eq!(Options::parse(&bytes), options);
     }

@@ -241,14 +241,14 @@ impl World {
                     match connection.handle_segment(now, segment) {
                         Ok(signals) => side.signals |= signals,
                         Err(discard) if self.trace => {
-                            eprintln!("{now:?} side {} discards: {}", flight.to, discard.name())
+                            eprintln!("{now:?} side {} discards: {}", flight.to, discard.name());
                         }
                         Err(_) => {}
                     }
                 }
                 _ => {
                     if let Some(reset) = reset_for(&header, flight.payload.len()) {
-                        self.put(flight.to, &reset, Bytes::new());
+                        self.put(flight.to, &reset, &Bytes::new());
                     }
                 }
             }
@@ -301,7 +301,7 @@ impl World {
                 header.flags.remove(Flags::FIN | Flags::PSH);
             }
             self.check(index, &header, part.len());
-            self.put(index, &header, part);
+            self.put(index, &header, &part);
         }
     }
 
@@ -337,7 +337,7 @@ impl World {
     }
 
     /// Onto the wire.
-    fn put(&mut self, from: usize, header: &Header, payload: Bytes) {
+    fn put(&mut self, from: usize, header: &Header, payload: &Bytes) {
         let wire = self.wires[from];
         let size = (40 + header.len() - 20 + payload.len()) as u64 + 14;
         let now = self.now.as_micros() * 1_000;
