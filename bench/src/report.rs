@@ -76,7 +76,8 @@ impl Report {
     /// The line.
     pub(crate) fn to_json(&self) -> Value {
         let (unit, rate) = self.rate.key();
-        let latency: Map<String, Value> = self.percentiles().map(|(name, us)| (name.to_owned(), json!(us))).into();
+        let latency: Map<String, Value> =
+            self.percentiles().into_iter().map(|(name, us)| (name.to_owned(), json!(us))).collect();
         let mut line = json!({
             "scenario": self.scenario,
             "params": self.params,

@@ -52,14 +52,14 @@ fn a_foreign_listen_takes_every_connection_until_it_is_unassigned() {
             town.world.connect(town.client, "10.0.0.2:7777", &echo());
         }
         town.world.finish(LONG);
-        assert_eq!(town.world.gateway.counter("sessions_started"), 3);
+        assert_eq!(town.world.gateway.counter("sessions_served"), 3);
         town.world.settle(LONG);
 
         unassign(&mut town, LOCAL).expect("it was assigned");
         let late = town.world.connect(town.client, "10.0.0.2:7777", &[Step::AwaitReset]);
         town.world.run(std::time::Duration::from_secs(1));
         assert_eq!(town.world.report(late).established_at, None, "nobody takes it, and the filter forwards nothing");
-        assert_eq!(town.world.gateway.counter("sessions_started"), 3);
+        assert_eq!(town.world.gateway.counter("sessions_served"), 3);
     });
 }
 
@@ -74,7 +74,7 @@ fn once_takes_exactly_one_of_two_in_the_same_burst() {
         let taken = calls.iter().filter(|call| town.world.report(**call).progress == Progress::Done).count();
         assert_eq!(taken, 1, "exactly one is taken");
         assert_eq!(town.world.accepted(town.server).len(), 1);
-        assert_eq!(town.world.gateway.counter("sessions_started"), 1);
+        assert_eq!(town.world.gateway.counter("sessions_served"), 1);
         assert!(town.world.gateway.counter("drop_filter_policy") >= 1, "the other goes on as if there were no entry");
     });
 }
@@ -87,7 +87,7 @@ fn an_entry_without_listen_takes_nothing() {
     let call = town.world.connect(town.client, "10.0.0.2:7777", &[Step::AwaitReset]);
     town.world.run(std::time::Duration::from_secs(1));
     assert_eq!(town.world.report(call).established_at, None);
-    assert_eq!(town.world.gateway.counter("sessions_started"), 0);
+    assert_eq!(town.world.gateway.counter("sessions_served"), 0);
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn a_forwarded_connection_keeps_its_numbers() {
             town.world.finish(LONG);
             town.world.no_faults();
             assert_eq!(town.world.gateway.audit().sessions, 0, "no proxy is in it");
+            town.world.settle(LONG);
 
             let seen = town.world.capture.take().unwrap_or_default();
             let packets = |port: u16, by_gateway: bool| -> Vec<Ip> {
@@ -50,7 +51,6 @@ fn a_forwarded_connection_keeps_its_numbers() {
                 assert_eq!((sent.source, sent.destination), (arrived.source, arrived.destination));
                 assert_eq!(sent.ttl - 1, arrived.ttl);
             }
-            town.world.settle(LONG);
         }
     });
 }

@@ -24,7 +24,7 @@ fn page_comes_and_the_server_sees_the_client() {
             assert_eq!(seen[0].bytes, (150_000, 200));
             town.world.settle(LONG);
             town.world.no_faults();
-            assert_eq!(town.world.gateway.counter("sessions_started"), 1);
+            assert_eq!(town.world.gateway.counter("sessions_served"), 1);
         }
     });
 }

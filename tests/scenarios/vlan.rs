@@ -34,5 +34,5 @@ fn frames_with_a_tag_of_nobody_are_counted() {
     town.world.connect(town.client, "10.0.0.2:80", &[Step::AwaitReset]);
     town.world.run(std::time::Duration::from_secs(10));
     assert!(town.world.gateway.counter("unknown_vlan") > 0);
-    assert_eq!(town.world.gateway.counter("sessions_started"), 0);
+    assert_eq!(town.world.gateway.counter("sessions_served"), 0);
 }

@@ -67,7 +67,7 @@ pub struct World {
     pub capture: Option<Vec<Captured>>,
     hosts: Vec<Host>,
     cables: Vec<Cable>,
-    frames_at_start: usize,
+
     steps_at_once: u32,
 }
 
@@ -98,8 +98,7 @@ impl World {
                 hosts: Vec::new(),
             })
             .collect();
-        let frames_at_start = gateway.frames_in_use();
-        Self { now, random, gateway, capture: None, hosts: Vec::new(), cables, frames_at_start, steps_at_once: 0 }
+        Self { now, random, gateway, capture: None, hosts: Vec::new(), cables, steps_at_once: 0 }
     }
 
     /// Puts a host on the cable of an interface.
@@ -217,15 +216,13 @@ impl World {
         }
     }
 
-    /// Runs until the gateway is as empty as it was at the start, every flow forgotten and every frame given back.
+    /// Runs until the gateway is empty: every flow forgotten and every frame of its memory given back.
     ///
     /// # Panics
     /// When it is not after `time`.
     pub fn settle(&mut self, time: Duration) {
-        let empty = |world: &World| world.gateway.is_quiet() && world.gateway.frames_in_use() == world.frames_at_start;
-        let quiet = self.run_until(time, empty);
-        let (frames, at_start) = (self.gateway.frames_in_use(), self.frames_at_start);
-        assert!(quiet, "{frames} frames in use, {at_start} at the start; left behind: {}", self.gateway.state());
+        let quiet = self.run_until(time, |world| world.gateway.is_quiet() && world.gateway.frames_in_use() == 0);
+        assert!(quiet, "left behind: {}", self.gateway.state());
     }
 
     /// Fails if any host was sent a wrong frame: on cables that damage none, the gateway wrote it.

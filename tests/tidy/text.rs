@@ -59,6 +59,10 @@ pub(crate) fn registry_host(file: &File) -> Vec<String> {
 
 /// Spaces at the end of a line, tabs where spaces are meant, and a missing last newline.
 pub(crate) fn trailing_space(file: &File) -> Vec<String> {
+    // What tests read may be wrong on purpose.
+    if file.path.starts_with("tests/golden/") {
+        return Vec::new();
+    }
     let mut faults =
         each_line(file, |line| line.ends_with([' ', '\t', '\r']).then(|| "space at the end of the line".to_owned()));
     if !file.text.is_empty() && !file.text.ends_with('\n') {

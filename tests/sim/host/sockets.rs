@@ -170,7 +170,7 @@ impl Sockets {
         let local = SocketAddr::new(destination, segment.header.dst_port);
         let remote = SocketAddr::new(source, segment.header.src_port);
         let opens = segment.header.flags.contains(tcp::Flags::SYN) && !segment.header.flags.contains(tcp::Flags::ACK);
-        if opens && self.may_replace(local, remote) {
+        if opens && self.may_replace(local, remote, &segment.header) {
             return self.accept(now, local, remote, mtu, &segment);
         }
         let Some(number) = self.by_ends.get(&(local, remote)).copied() else { return self.reset(&segment) };
@@ -242,9 +242,9 @@ impl Sockets {
     }
 
     /// May a SYN between these ends open a new connection? RFC 9293, 3.6.1 lets it end one in TIME-WAIT.
-    fn may_replace(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+    fn may_replace(&self, local: SocketAddr, remote: SocketAddr, syn: &Header) -> bool {
         let Some(number) = self.by_ends.get(&(local, remote)) else { return true };
-        self.sockets[*number].connection.as_ref().is_none_or(|old| old.state() == State::TimeWait)
+        self.sockets[*number].connection.as_ref().is_none_or(|old| old.may_reuse(syn))
     }
 
     fn accept(

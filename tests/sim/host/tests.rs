@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::app::{Pattern, Progress};
+use crate::host::sockets::Report;
 use crate::link::{Conditions, Wire};
 
 struct Pair {
@@ -48,8 +49,6 @@ impl Pair {
     }
 }
 
-use sockets::Report;
-
 #[test]
 fn bytes_pass_both_ways_and_both_ends_close() {
     for remote in ["10.0.0.2:80", "[fd00::2]:80"] {
@@ -67,16 +66,16 @@ fn bytes_pass_both_ways_and_both_ends_close() {
 
 #[test]
 fn bytes_pass_on_bad_cables() {
-    for seed in 0..40 {
+    crate::for_each_seed(40, |seed| {
         let conditions = Conditions::bad(&mut Random::new(seed));
         let mut pair = Pair::new(seed, conditions);
         let (up, down) = (Pattern { key: 1, len: 60_000 }, Pattern { key: 2, len: 60_000 });
         let one = [Step::Exchange(up, down), Step::Finish, Step::AwaitFinish];
         let two = [Step::Exchange(down, up), Step::AwaitFinish, Step::Finish];
         for report in pair.talk("10.0.0.2:80", &one, &two) {
-            assert_eq!(report.progress, Progress::Done, "seed {seed}: {conditions:?}");
+            assert_eq!(report.progress, Progress::Done, "{conditions:?}");
         }
-    }
+    });
 }
 
 #[test]
