@@ -84,9 +84,7 @@ macro_rules! counters {
 counters! {
     // Packets in and out.
     RxPackets "rx_packets" "Packets received."
-    RxBytes "rx_bytes" "Bytes received, Ethernet headers included."
     TxPackets "tx_packets" "Packets handed to the ports for sending."
-    TxBytes "tx_bytes" "Bytes handed to the ports for sending, Ethernet headers included."
     TxRefused "tx_refused" "Packets that a port would not take because its queue was full."
     NoMemory "no_memory" "Packets not sent because no packet buffer was free."
     FrameFull "frame_full" "Packets not sent because they did not fit a packet buffer."
@@ -96,6 +94,7 @@ counters! {
     NotForUsMac "not_for_us_mac" "Packets addressed to the Ethernet address of another station."
     UnknownEthertype "unknown_ethertype" "Packets that are neither ARP nor IP."
     Fragment "fragment" "IP fragments, which are not reassembled."
+    OwnSource "own_source" "Packets that claim to come from one of the gateway's own addresses."
     Multicast "multicast" "Packets to groups or broadcast addresses, which are not routed."
     TtlExpired "ttl_expired" "Packets whose TTL or hop limit ended here; their senders were told."
     TooBig "too_big" "Packets larger than the MTU of where they were to go; their senders were told."
@@ -111,8 +110,6 @@ counters! {
     IcmpUnmatched "icmp_unmatched" "ICMP messages about no flow that is known."
     IcmpDelivered "icmp_delivered" "ICMP errors handed to the connection or passed on to the host they are about."
     IcmpErrorSent "icmp_error_sent" "ICMP errors sent by the gateway."
-    EchoReplied "echo_replied" "Echo requests to the gateway's own addresses that were answered."
-    ArpReplied "arp_replied" "ARP requests and neighbour solicitations for the gateway's own addresses that were answered."
 
     // New flows.
     TcpOutOfState "tcp_out_of_state" "TCP segments that belong to no connection and may not begin one."
@@ -129,7 +126,6 @@ counters! {
     ServiceFull "service_full" "New connections refused because their service runs as many sessions as it may."
     HalfOpenFull "half_open_full" "New connections refused because too many are not yet established."
     Draining "draining" "New flows refused because the gateway is stopping."
-    TrackingInvalid "tracking_invalid" "Packets that do not belong to the forwarded flow they would be part of."
 
     // Sessions.
     MirrorRefused "mirror_refused" "Connections refused by the server; the client got the refusal."

@@ -1,4 +1,6 @@
-//! All bounds of the proxies, with the reason of each.
+//! All bounds of the proxies, with the reason of each: times, and how much work is done in one go.
+//!
+//! Memory has no bound here because no proxy holds any: bytes wait in the streams, whose windows the host bounds.
 
 use std::time::Duration;
 

@@ -129,7 +129,7 @@ proptest! {
                     model.push((when, item));
                 }
                 Step::Pass(micros) => {
-                    now = now + Duration::from_micros(micros);
+                    now += Duration::from_micros(micros);
                     let rung = drain(&mut wheel, now, budget);
                     let tick = |instant: Instant| instant.as_micros().div_ceil(1_000);
                     let present = now.as_micros() / 1_000;

@@ -1,4 +1,4 @@
-//! Virtual time: moves only when told to, and wakes whoever sleeps until then.
+//! Virtual time: moves only when told to, and wakes whoever sleeps until then, in the order they asked.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -211,15 +211,15 @@ impl TcpTracking {
         // Who sent a SYN and got no SYN-ACK may begin again with another number, or reset what an older connection's
         // other end has answered; there is no window yet to hold that against.
         let begins = self.state == State::SynSent && direction == Direction::Original;
+        let in_window = begins || self.is_in_window(direction, header, payload);
         if kind == Kind::Rst {
-            if !begins && !(self.is_reset_genuine(direction, header) && self.is_in_window(direction, header, payload)) {
+            if !in_window || !begins && !self.is_reset_genuine(direction, header) {
                 return Err(Invalid::ResetOutside);
             }
-        } else {
-            if !begins && !self.is_in_window(direction, header, payload) {
-                return Ok(Update::Keep);
-            }
+        } else if in_window {
             self.note(direction, header, payload);
+        } else {
+            return Ok(Update::Keep);
         }
         self.state = to;
         Ok(Update::Live(self.lifetime()))
