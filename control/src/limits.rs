@@ -68,6 +68,9 @@ pub const MULTIPORT_SLOTS_MAX: usize = 15;
 /// Rules after expansion of macros and comma lists, all tables together: products explode.
 pub const RULES_MAX: usize = 65_536;
 
+/// Chains of one table. Rule sets that programs generate have some thousands; a chain's index is a `u16` over all tables.
+pub const CHAINS_MAX: usize = 16_384;
+
 /// Words one macro expands to, macros in it included.
 pub const MACRO_WORDS_MAX: usize = 65_536;
 

@@ -160,6 +160,7 @@ impl Chains {
     pub(super) fn walk<T: Trace>(&self, table: TableKind, hook: Hook, seen: &Seen, trace: &mut T) -> End {
         let Some(base) = self.hooks.iter().find(|(t, h, _)| (*t, *h) == (table, hook)).map(|(_, _, chain)| *chain)
         else {
+            trace.step(Step::NoTable(table));
             return End::Accept(None);
         };
         let mut callers = [(base, 0u32); CHAIN_DEPTH_MAX];

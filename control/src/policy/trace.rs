@@ -12,6 +12,7 @@ use super::services::ServiceId;
 use super::tuple::EntryMatch;
 use super::verdict::RuleRef;
 use super::zones::ZoneId;
+use crate::rules::TableKind;
 
 /// Listens to a decision being made.
 pub trait Trace {
@@ -33,6 +34,8 @@ impl Trace for NoTrace {
 pub enum Step<'a> {
     /// A tproxy entry matches the destination.
     Entry(&'a EntryMatch),
+    /// The file does not name the table that is asked: everything passes it.
+    NoTable(TableKind),
     /// A rule was looked at; the first criterion that did not fit, or none when the rule matches.
     Rule(RuleRef, Option<Criterion>),
     /// A user chain is at its end, or a RETURN matched; the walk goes on in the chain that called.

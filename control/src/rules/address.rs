@@ -46,6 +46,11 @@ impl Network {
         }
     }
 
+    /// Whether every address of the family is in it.
+    pub(super) fn is_all(&self) -> bool {
+        matches!(self, Network::V4 { mask: 0, .. } | Network::V6 { mask: 0, .. })
+    }
+
     /// Reads one address of a rule.
     pub(super) fn parse(word: &str) -> Result<Network, String> {
         let (address, mask) = match word.split_once('/') {

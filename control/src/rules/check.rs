@@ -3,7 +3,7 @@
 use super::target::Target;
 use super::{Chain, Ruleset, Table};
 use crate::faults::{Faults, nearest};
-use crate::limits::{CHAIN_DEPTH_MAX, RULE_VISITS_MAX, RULES_MAX};
+use crate::limits::{CHAIN_DEPTH_MAX, CHAINS_MAX, RULE_VISITS_MAX};
 use std::collections::HashMap;
 
 /// Checks all tables.
@@ -111,7 +111,8 @@ fn bounds(table: &Table, known: &[State], faults: &mut Faults) {
             faults.add_hint(place.clone(), message, "chains that are called from many places are walked each time");
         }
     }
-    if table.chains.len() > RULES_MAX / 2 {
-        faults.add(table.chains[0].place.clone(), format!("there are {} chains", table.chains.len()));
+    if table.chains.len() > CHAINS_MAX {
+        let place = table.chains[0].place.clone();
+        faults.add(place, format!("there are {} chains in table {}", table.chains.len(), table.kind.name()));
     }
 }

@@ -20,6 +20,7 @@ pub(super) struct Draft {
     pub(super) input: Option<(Not<String>, u32)>,
     pub(super) output: Option<(Not<String>, u32)>,
     pub(super) protocol: Option<(Not<u8>, u32)>,
+    pub(super) counters: Option<()>,
     pub(super) matches: MatchDrafts,
     pub(super) target: TargetDraft,
 }
@@ -54,11 +55,14 @@ pub(super) fn protocol(not: bool, word: &Word, context: &mut Context<'_>) -> Opt
     None
 }
 
-pub(super) fn addresses(not: bool, word: &Word, context: &mut Context<'_>) -> Vec<Network> {
+pub(super) fn addresses(not: bool, option: &str, word: &Word, context: &mut Context<'_>) -> Vec<Network> {
     let mut list = Vec::new();
     let mut column = word.column;
     for part in word.text.split(',') {
         match Network::parse(part) {
+            Ok(network) if not && network.is_all() => {
+                context.fault(column, format!("`! {option} {part}` matches nothing"));
+            }
             Ok(network) => list.push(network),
             Err(why) => context.fault(column, why),
         }
@@ -107,8 +111,8 @@ impl Draft {
                         family,
                         source,
                         destination,
-                        input: self.input.as_ref().map(|(name, _)| name.clone()),
-                        output: self.output.as_ref().map(|(name, _)| name.clone()),
+                        input: named(self.input.as_ref()),
+                        output: named(self.output.as_ref()),
                         protocol: protocol.clone(),
                         matches: matches.clone(),
                     },
@@ -144,6 +148,11 @@ impl Draft {
             context.fault(*column, format!("`-o` cannot stand in {chain}: where the packet goes is not known there"));
         }
     }
+}
+
+/// `-i +` is any interface, and so no criterion; inverted it matches nothing, and stays.
+fn named(interface: Option<&(Not<String>, u32)>) -> Option<Not<String>> {
+    interface.map(|(name, _)| name.clone()).filter(|name| name.not || name.value != "+")
 }
 
 fn each(addresses: Option<&Addresses>) -> Vec<Option<&Network>> {

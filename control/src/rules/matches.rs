@@ -28,6 +28,8 @@ const WITH_PORTS: [u8; 5] = [TCP, UDP, 136, 132, 33];
 pub(super) struct MatchDrafts {
     owners: Vec<Owner>,
     list: Vec<(Draft, u32)>,
+    /// The match that is there because of `-p`, without `-m`.
+    by_protocol: Option<Owner>,
 }
 
 enum Draft {
@@ -72,6 +74,12 @@ impl MatchDrafts {
             }
             return None;
         };
+        // `-p tcp --syn -m tcp --dport 80` names the match that `-p tcp` has brought already.
+        if let Some(by_protocol) = owner.filter(|owner| self.by_protocol == Some(*owner)) {
+            self.by_protocol = None;
+            self.latest(by_protocol, name.column);
+            return Some(());
+        }
         self.push(*owner, name.column);
         Some(())
     }
@@ -116,6 +124,7 @@ impl MatchDrafts {
             Some(at) => at,
             None => {
                 self.push(Some(owner), column);
+                self.by_protocol = Some(owner);
                 self.list.len() - 1
             }
         };

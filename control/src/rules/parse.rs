@@ -10,7 +10,7 @@ use super::source::Source;
 use super::target::ChainPolicy;
 use super::{Chain, Rule, Ruleset, Table, TableKind, words};
 use crate::faults::{Faults, Place, nearest};
-use crate::limits::{FILE_BYTES_MAX, RULES_MAX};
+use crate::limits::{CHAINS_MAX, FILE_BYTES_MAX, RULES_MAX};
 
 /// Reads all tables of a text.
 pub(super) fn ruleset(source: &Source<'_>, macros: &Macros, faults: &mut Faults, warnings: &mut Faults) -> Ruleset {
@@ -155,7 +155,12 @@ impl Parser<'_> {
         };
         rule::chain_name(name, context)?;
         let place = context.place(name.column);
+        let full = table.chains.len() >= CHAINS_MAX;
         match table.chains.iter_mut().find(|chain| *chain.name == *name.text) {
+            None if full => {
+                context.fault(name.column, format!("table {} has {CHAINS_MAX} chains already", table.kind.name()));
+                return None;
+            }
             None => {
                 let chain = Chain { name: rule::shared(&name.text), policy: None, rules: Vec::new(), place };
                 table.chains.push(chain);

@@ -245,17 +245,14 @@ impl<'a> Reader<'a> {
                     Opt::Source => (&mut self.draft.source, "-s"),
                     _ => (&mut self.draft.destination, "-d"),
                 };
-                let list = addresses(not, &value, context);
+                let list = addresses(not, option, &value, context);
                 once(slot, Addresses { not, list, option, text, column: value.column }, found, word, context);
             }
             Opt::Input | Opt::Output => {
                 let (not, value) = self.invertible(found, word, "an interface", context)?;
                 let slot = if found.opt == Opt::Input { &mut self.draft.input } else { &mut self.draft.output };
                 interface_name(&value, context);
-                // `-i +` is any interface, and so no criterion; inverted it matches nothing, and stays.
-                if value.text != "+" || not {
-                    once(slot, (Not { not, value: value.text }, value.column), found, word, context);
-                }
+                once(slot, (Not { not, value: value.text }, value.column), found, word, context);
             }
             Opt::Protocol => {
                 let (not, value) = self.invertible(found, word, "a protocol", context)?;
@@ -286,6 +283,7 @@ impl<'a> Reader<'a> {
                 once(&mut self.draft.family, (family, word.column), found, word, context);
             }
             Opt::Counters => {
+                once(&mut self.draft.counters, (), found, word, context);
                 let packets = self.plain(found, word, "a number of packets", context)?;
                 let bytes = self.plain(&Found { glued: None, ..found.clone() }, word, "a number of bytes", context)?;
                 if packets.text.parse::<u64>().is_err() || bytes.text.parse::<u64>().is_err() {

@@ -40,6 +40,7 @@ fn rules_print_as_iptables_save_prints_them() {
         ("-p tcp --dport 80 -j ACCEPT", "-p tcp -m tcp --dport 80 -j ACCEPT"),
         ("-ptcp --dport=80 -jDROP", "-p tcp -m tcp --dport 80 -j DROP"),
         ("-m tcp --dport 80 -p tcp -j DROP", "-p tcp -m tcp --dport 80 -j DROP"),
+        ("-p tcp --syn -m tcp --dport 5 -j DROP", "-p tcp -m tcp --dport 5 --tcp-flags FIN,SYN,RST,ACK SYN -j DROP"),
         ("-p tcp --dpo 80 -j DROP", "-p tcp -m tcp --dport 80 -j DROP"),
         ("-p tcp --dport :1023 -j DROP", "-p tcp -m tcp --dport 0:1023 -j DROP"),
         ("-p tcp --dport 1024: -j DROP", "-p tcp -m tcp --dport 1024:65535 -j DROP"),
@@ -119,6 +120,10 @@ fn wrong_rules_are_refused_at_their_column() {
         ("-s 08.1.1.1 -j DROP", "r:3:13: `08.1.1.1` is no address"),
         ("-s 10.0.0.1,300.0.0.1 -j DROP", "r:3:22: `300.0.0.1` is no address"),
         ("-s 1.1.1.1 -s 2.2.2.2 -j DROP", "r:3:21: `-s` is there twice"),
+        ("! -s 0/0 -j DROP", "r:3:15: `! -s 0/0` matches nothing"),
+        ("-i + -i x -j DROP", "r:3:15: `-i` is there twice"),
+        ("-c 1 2 -c 1 2 -j DROP", "r:3:17: `-c` is there twice"),
+        ("-p tcp --dport 1 -m tcp --dport 2 -j DROP", "r:3:42: `--dport` is there twice"),
         ("! -s 1.1.1.1,2.2.2.2 -j DROP", "r:3:15: `!` cannot invert a list"),
         ("-s 1.1.1.1 -d fd00::1 -j DROP", "r:3:24: the rule never matches"),
         ("! ! -s 1.1.1.1 -j DROP", "r:3:12: `!` twice"),
@@ -295,6 +300,13 @@ fn chains_have_bounds() {
     }
     let said = read(&format!("{text}COMMIT\n")).unwrap_err();
     assert!(said.contains("rules in INPUT, 1048576 are possible"), "{said}");
+}
+
+#[test]
+fn a_table_has_a_bound_of_chains() {
+    let chains: String = (0..crate::limits::CHAINS_MAX).map(|n| format!(":c{n} -\n")).collect();
+    let said = read(&format!("*filter\n{chains}COMMIT\n")).unwrap_err();
+    assert!(said.contains("table filter has 16384 chains already"), "{said}");
 }
 
 #[test]

@@ -119,7 +119,9 @@ fn network(v4: bool) -> BoxedStrategy<Network> {
         let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
         Network::V6 { address: address & mask, mask }
     });
-    if v4 { v4s.boxed() } else { v6s.boxed() }
+    // All addresses inverted are none, and refused.
+    let all = |network: &Network| !network.is_all();
+    if v4 { v4s.prop_filter("all", all).boxed() } else { v6s.prop_filter("all", all).boxed() }
 }
 
 fn states() -> impl Strategy<Value = States> {
