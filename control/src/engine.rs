@@ -201,7 +201,7 @@ impl Engine {
             Ok(_) => self.counts.granted += 1,
             Err(refusal) => {
                 self.counts.refused += 1;
-                info!(operation, by = %caller, errno = %refusal.errno, reason = refusal.reason, "tproxy request refused");
+                info!(operation, by = caller.to_string(), errno = %refusal.errno, reason = refusal.reason, "tproxy request refused");
             }
         }
         result
@@ -220,12 +220,22 @@ impl Engine {
                 self.policy = Arc::new(policy);
                 self.requests.set_own_addresses(own_addresses(&self.policy));
                 self.cores.post_all(|| ToCore::Policy(Arc::clone(&self.policy)));
-                info!(generation = self.generation, file = self.policy.file(), by = %caller, "configuration reloaded");
+                info!(
+                    generation = self.generation,
+                    file = self.policy.file(),
+                    by = caller.to_string(),
+                    "configuration reloaded"
+                );
                 Ok(Body::Json(show::reloaded(&self.config, self.generation)))
             }
             Err(refused) => {
                 self.counts.reloads_refused += 1;
-                error!(running = self.policy.generation(), by = %caller, "reload refused: {}", refused.error);
+                error!(
+                    running = self.policy.generation(),
+                    by = caller.to_string(),
+                    "reload refused: {}",
+                    refused.error
+                );
                 Err(refused)
             }
         }
@@ -236,7 +246,7 @@ impl Engine {
         if !caller.privileged(self.requests.own_uid()) {
             return Err(ApiError::forbidden(caller, "stop the gateway"));
         }
-        info!(by = %caller, "stopping: sessions may end for a while");
+        info!(by = caller.to_string(), "stopping: sessions may end for a while");
         self.drain.begin(now_us, &mut self.cores);
         Ok(Body::Json(serde_json::json!({ "state": "draining" })))
     }

@@ -19,7 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::engine::{ApiReply, ApiRequest, Engine, Exit, Gather, Outcome};
 use crate::limits::{FROM_CORES_BATCH, REQUESTS_WAITING_MAX};
@@ -168,9 +168,8 @@ impl Work {
     }
 
     fn signalled(&mut self, request: ApiRequest) {
-        if let Outcome::Done(Err(error)) = self.engine.handle(self.now_us(), Caller::Operator, request) {
-            warn!("signal: {error}");
-        }
+        // Nobody waits for an answer, and the engine has logged what came of it.
+        self.engine.handle(self.now_us(), Caller::Operator, request);
     }
 
     /// False when no core is left to send anything.

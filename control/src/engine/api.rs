@@ -1,4 +1,5 @@
-//! What can be asked of the engine, and the shape of its answers.
+//! What can be asked of the engine, and the shape of its answers: values, so that the server, signals and the simulator
+//! ask alike. HTTP is only named where a status code says best what kind of refusal it is.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,4 +1,5 @@
-//! Answers and log lines made of what the cores and the engine know.
+//! Answers and log lines made of what the cores and the engine know. The field names are what tools rely on: fields may
+//! be added, none may change its meaning.
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
-use tracing::info;
+use tracing::{debug, info};
 
 use super::{Errno, Refusal, Reply, Request, TCP, UDP, Version, protocol};
 use crate::tproxy::limits::EPHEMERAL_PORTS;
@@ -224,7 +224,7 @@ impl Requests {
             Ok(false) => return Err(no_entry()),
             Err(Full) => return Err(self.full()),
         }
-        info!(protocol = %protocol::name(local.0), local = %local.1, foreign = %entry.foreign, %flags, by = %caller, "tproxy flags set");
+        debug!(protocol = %protocol::name(local.0), local = %local.1, foreign = %entry.foreign, %flags, by = caller.to_string(), "tproxy flags set");
         // The kernel finds this out after it has set the flags, and leaves them; programs have come to see that.
         if flags.contains(Flags::ESTABLISHED) && entry.remote.is_none() {
             return refuse(Errno::EINVAL, "ESTABLISHED needs a remote address: CONNECT first");
@@ -249,7 +249,7 @@ impl Requests {
         };
         let foreign = SocketAddr::new(entry.foreign.ip(), port);
         self.move_to(local, foreign, entry.remote)?;
-        info!(protocol = %protocol::name(local.0), local = %local.1, %foreign, by = %caller, "tproxy port allocated");
+        debug!(protocol = %protocol::name(local.0), local = %local.1, %foreign, by = caller.to_string(), "tproxy port allocated");
         Ok(Reply::Foreign { foreign })
     }
 
@@ -277,7 +277,7 @@ impl Requests {
             self.reserve(&entry, entry.foreign, Some(remote))?;
         }
         self.move_to(local, entry.foreign, Some(remote))?;
-        info!(protocol = %protocol::name(local.0), local = %local.1, foreign = %entry.foreign, %remote, by = %caller, "tproxy remote set");
+        debug!(protocol = %protocol::name(local.0), local = %local.1, foreign = %entry.foreign, %remote, by = caller.to_string(), "tproxy remote set");
         Ok(Reply::Done {})
     }
 
@@ -356,5 +356,5 @@ fn no_entry() -> Refusal {
 
 fn log_change(entry: &Entry, by: &dyn fmt::Display, what: &str) {
     let (protocol, local, foreign) = (protocol::name(entry.protocol), entry.local, entry.foreign);
-    info!(%protocol, %local, %foreign, mark = entry.mark_only(), %by, "{what}");
+    info!(%protocol, %local, %foreign, mark = entry.mark_only(), by = by.to_string(), "{what}");
 }

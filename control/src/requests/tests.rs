@@ -64,7 +64,7 @@ fn connect(local: &str, remote: &str) -> Request {
 /// Runs requests as root; each with what must come of it, as `errno` or the reply in JSON.
 fn check(requests: &mut Requests, script: &[(Request, &str)]) {
     for (at, (request, expected)) in script.iter().enumerate() {
-        let outcome = match requests.perform(0, ROOT, request.clone()) {
+        let outcome = match requests.perform(0, ROOT, *request) {
             Ok(reply) => serde_json::to_string(&reply).expect("replies serialize"),
             Err(refusal) => refusal.errno.to_string(),
         };
@@ -435,7 +435,7 @@ fn requests_are_json_that_people_can_write() {
     for (json, expected) in cases {
         let request: Request = serde_json::from_str(json).expect(json);
         assert_eq!(request, expected);
-        assert_eq!(expected.operation(), serde_json::to_value(&request).expect("serializes")["op"]);
+        assert_eq!(expected.operation(), serde_json::to_value(request).expect("serializes")["op"]);
     }
     for json in [
         r#"{"op":"assign","protocol":"tcp","local":"10.0.0.1:5001"}"#,

@@ -178,7 +178,6 @@ fn proxies_are_answered_and_summaries_taken() {
         expires_ms: None,
     };
     for ticket in [41, 42] {
-        let request = request.clone();
         gateway.from_core.send(FromCore::Tproxy { core: 1, ticket, request }).expect("it listens");
     }
     assert!(matches!(gateway.told.recv(), Ok(ToCore::TproxyReply { ticket: 41, result: Ok(Reply::Foreign { .. }) })));

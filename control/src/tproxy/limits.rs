@@ -1,4 +1,5 @@
-//! Bounds of the tproxy table, and why each is what it is.
+//! Bounds of the tproxy table, and why each is what it is. They stand here and not with those of the crate because
+//! nothing else has to do with them.
 
 /// Entries a gateway holds unless told otherwise: one for each port of one foreign address. 64 bytes each and 32 for
 /// the two indexes, so 6 MiB.

@@ -1,4 +1,5 @@
-//! What cores see of the entries: two look-ups and the claim.
+//! What cores see of the entries: two look-ups and the claim. None of them locks, waits, repeats or allocates, whatever
+//! the writer is doing.
 
 use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;

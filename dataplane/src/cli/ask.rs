@@ -1,4 +1,4 @@
-//! What the running gateway is asked, apart from tproxy requests.
+//! What the running gateway is asked, apart from tproxy requests: each is one exchange over the control socket.
 
 use std::path::PathBuf;
 

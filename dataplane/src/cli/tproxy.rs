@@ -1,4 +1,5 @@
-//! tproxy requests by hand: what a program would ask of the control socket.
+//! tproxy requests by hand: what a program would ask of the control socket. Only `assign` makes several requests of one,
+//! and takes the entry back if a later one is refused.
 
 use std::net::SocketAddr;
 
