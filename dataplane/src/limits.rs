@@ -204,6 +204,9 @@ pub const MEMORY_FRAME_MAX: usize = 65_536 + 64;
 /// Frames that wait in one direction of a wire in memory: the ring of a real port.
 pub const MEMORY_RING: usize = 4_096;
 
+/// MTU of an interface that is told none: Ethernet's.
+pub const MTU_USUAL: u16 = 1_500;
+
 /// Letters that may wait for a core: the control thread writes few, and a core reads them every turn.
 pub const MAILBOX: usize = 256;
 

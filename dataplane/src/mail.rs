@@ -55,6 +55,8 @@ impl<N: Nic> Worker<N> {
         for (id, interface) in self.interfaces.iter() {
             self.routes.set_link_local(id, interface.mac);
         }
+        let routes = &self.routes;
+        self.neighbours.retain(|interface, address| routes.is_on_link(interface, address));
         self.policy = policy;
     }
 
@@ -172,3 +174,6 @@ impl<N: Nic> Worker<N> {
         self.interfaces.get(interface).port
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,8 +137,9 @@ fn open_ports(
     lcore: &Lcore,
 ) -> Result<(DpdkNic, Vec<PortId>), Failure> {
     let bytes = (config.dpdk.memory_mib as usize) << 20;
-    let buffers = Pool::buffers_for(bytes / 4 * 3, dpdk::limits::DATA_ROOM);
-    let pool = Pool::new(eal, Some(lcore), buffers, dpdk::limits::DATA_ROOM)?;
+    let mtu = policy.interfaces().iter().filter_map(|interface| interface.mtu).max().unwrap_or(limits::MTU_USUAL);
+    let data_room = Pool::data_room_for(mtu);
+    let pool = Pool::new(eal, Some(lcore), Pool::buffers_for(bytes / 4 * 3, data_room), data_room)?;
     info!("packet memory: {} buffers of {} bytes", pool.capacity(), pool.data_room());
     let rss_seed = seeds()?[0];
     let mut devices: Vec<&str> = Vec::new();

@@ -36,7 +36,7 @@ impl<N: Nic> Worker<N> {
             }
             return;
         };
-        if self.may_reuse(now, socket, header) {
+        if self.may_reuse(socket, header) {
             self.reap(now, socket);
             return self.classify(now, key, arrival);
         }
@@ -57,10 +57,10 @@ impl<N: Nic> Worker<N> {
     }
 
     /// RFC 6191, RFC 9293 3.6.1: a SYN may open a new connection where an old one is in TIME-WAIT.
-    fn may_reuse(&self, now: Instant, socket: SocketKey, header: &tcp::Header) -> bool {
+    fn may_reuse(&self, socket: SocketKey, header: &tcp::Header) -> bool {
         is_opening(header)
             && self.shared.sockets.borrow().get(socket).is_some_and(|s| {
-                s.connection.state() == State::TimeWait && !s.owned && s.connection.may_reuse(now, header)
+                s.connection.state() == State::TimeWait && !s.owned && s.connection.may_reuse(header)
             })
     }
 

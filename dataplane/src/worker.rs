@@ -209,6 +209,10 @@ impl<N: Nic> Worker<N> {
         if ip.fragment.is_some() {
             return self.counters.count(Counter::Fragment);
         }
+        // Our own words coming back, or somebody else's in our name.
+        if self.routes.is_own(ip.source) {
+            return self.counters.count(Counter::OwnSource);
+        }
         match &ip.kind {
             Transport::Icmp(icmp::Message::Neighbour(message)) => return self.neighbour_discovery(now, &arrival, message),
             Transport::Icmp(icmp::Message::Error(error)) => return self.related(now, &arrival, error),
