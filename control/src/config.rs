@@ -4,9 +4,9 @@
 //! text → tree (every value with its place) → sections (types, bounds, names) → rules → check (what fits together)
 //! ```
 //!
-//! Reading never stops at the first fault: YAML's own syntax aside, each section is read whatever the others hold. What comes
-//! out is whole: every name is resolved to an index, every default is filled in, and [`Policy::compile`](crate::Policy::compile)
-//! cannot fail on it.
+//! Reading never stops at the first fault: YAML's own syntax aside, each section is read whatever the others hold.
+//! What comes out is whole: every name is resolved to an index, every default is filled in, and
+//! [`Policy::compile`](crate::Policy::compile) cannot fail on it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

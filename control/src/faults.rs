@@ -1,7 +1,7 @@
 //! What is wrong with a configuration: all of it at once, each with its place, what was expected and what to try.
 //!
-//! Reading goes on after a fault wherever something sensible is left to look at, so that an operator mends a file in one
-//! round. Warnings are the same type in a list of their own: they never keep a configuration from loading.
+//! Reading goes on after a fault wherever something sensible is left to look at, so that an operator mends a file in
+//! one round. Warnings are the same type in a list of their own: they never keep a configuration from loading.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Every bound of this crate, with its reason.
 //!
-//! What an operator writes is trusted to be meant, not to be small: a generated file or a macro that multiplies must end in
-//! a fault that names the bound, never in a machine without memory. First the bounds of the configuration, then those of the
-//! control thread.
+//! What an operator writes is trusted to be meant, not to be small: a generated file or a macro that multiplies must
+//! end in a fault that names the bound, never in a machine without memory. First the bounds of the configuration,
+//! then those of the control thread.
 
 // --- configuration -------------------------------------------------------------------------------------------------
 
@@ -68,7 +68,8 @@ pub const MULTIPORT_SLOTS_MAX: usize = 15;
 /// Rules after expansion of macros and comma lists, all tables together: products explode.
 pub const RULES_MAX: usize = 65_536;
 
-/// Chains of one table. Rule sets that programs generate have some thousands; a chain's index is a `u16` over all tables.
+/// Chains of one table. Rule sets that programs generate have some thousands; a chain's index is a `u16` over all
+/// tables.
 pub const CHAINS_MAX: usize = 16_384;
 
 /// Words one macro expands to, macros in it included.
@@ -81,14 +82,16 @@ pub const MACRO_DEPTH_MAX: usize = 16;
 /// Linux' own bound grows with the rule set; 32 user chains inside each other is beyond any rule set we know.
 pub const CHAIN_DEPTH_MAX: usize = 32;
 
-/// Rule visits that deciding one flow may take: a chain called from many places is walked each time, and a hundred calls of
-/// chains that call a hundred others would hold a core. Found when the rules are loaded, never on a core.
+/// Rule visits that deciding one flow may take: a chain called from many places is walked each time, and a hundred
+/// calls of chains that call a hundred others would hold a core. Found when the rules are loaded, never on a core.
 pub const RULE_VISITS_MAX: u64 = 1 << 20;
 
 /// Steps an explanation shows; the rules that did not match beyond that are counted.
 pub const EXPLANATION_STEPS_MAX: usize = 2_048;
 
-// --- control thread ----------------------------------------------------------------------------------------------------
+// --- control thread ---------------------------------------------------------------------------------------------------
+// // --- control thread
+// ----------------------------------------------------------------------------------------------------
 
 /// Messages kept for one core whose box is full. Beyond it the core is not coming back, and what it would have been
 /// told is counted instead.

@@ -7,9 +7,9 @@
 //!                                                         else     filter FORWARD → Forward
 //! ```
 //!
-//! [`Policy::decide`] walks that way for the first packet of a flow and for no other: what belongs to a flow keeps the decision
-//! the flow began with. It fails closed: a redirected flow without listener, zone or permission ends, it never goes on
-//! unproxied. [`Policy::explain`] is the same walk with a listener that writes down each step.
+//! [`Policy::decide`] walks that way for the first packet of a flow and for no other: what belongs to a flow keeps
+//! the decision the flow began with. It fails closed: a redirected flow without listener, zone or permission ends, it
+//! never goes on unproxied. [`Policy::explain`] is the same walk with a listener that writes down each step.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;

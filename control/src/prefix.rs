@@ -1,7 +1,8 @@
 //! Longest prefix match over both families: zones and routes.
 //!
-//! The tree is a crate's (`prefix-trie`); this gives it one key type for IPv4 and IPv6. An IPv4-mapped IPv6 address is an IPv6
-//! address here: mapped addresses never appear on a wire, and treating one as IPv4 would let it into IPv4's zones.
+//! The tree is a crate's (`prefix-trie`); this gives it one key type for IPv4 and IPv6. An IPv4-mapped IPv6 address
+//! is an IPv6 address here: mapped addresses never appear on a wire, and treating one as IPv4 would let it into
+//! IPv4's zones.
 
 use std::net::IpAddr;
 

@@ -5,12 +5,13 @@
 //!                                                                              Ruleset → print (canonical text)
 //! ```
 //!
-//! The grammar is iptables-restore's, read strictly; what is refused on purpose and what is read differently is listed in the
-//! crate's README. One file serves both address families: a rule without addresses is for both, a rule with an IPv4 address
-//! for IPv4 only. The file is taken as a whole or not at all, where iptables-restore commits table by table.
+//! The grammar is iptables-restore's, read strictly; what is refused on purpose and what is read differently is
+//! listed in the crate's README. One file serves both address families: a rule without addresses is for both, a rule
+//! with an IPv4 address for IPv4 only. The file is taken as a whole or not at all, where iptables-restore commits
+//! table by table.
 //!
-//! Left out in this version, by name and with an error that says so: tables nat, mangle and raw, counters per rule (their
-//! syntax is read), and the matches and targets that `words.rs` lists as known but not served.
+//! Left out in this version, by name and with an error that says so: tables nat, mangle and raw, counters per rule
+//! (their syntax is read), and the matches and targets that `words.rs` lists as known but not served.
 
 use std::fmt;
 use std::sync::Arc;
@@ -171,8 +172,8 @@ impl fmt::Display for Ruleset {
     }
 }
 
-/// Reads rules. Everything that is wrong goes to `faults`, what looks wrong to `warnings`; what comes back is whole only
-/// when no fault was added.
+/// Reads rules. Everything that is wrong goes to `faults`, what looks wrong to `warnings`; what comes back is whole
+/// only when no fault was added.
 pub fn parse(source: &Source<'_>, macros: &Macros, faults: &mut Faults, warnings: &mut Faults) -> Ruleset {
     let ruleset = parse::ruleset(source, macros, faults, warnings);
     check::ruleset(&ruleset, faults);

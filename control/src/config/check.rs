@@ -1,7 +1,7 @@
 //! What looks wrong although it can be loaded: parts of the configuration that do not fit each other.
 //!
-//! All of these are warnings. A gateway with them fails closed, so nothing passes that should not; but something that should
-//! probably does not.
+//! All of these are warnings. A gateway with them fails closed, so nothing passes that should not; but something that
+//! should probably does not.
 
 use std::net::IpAddr;
 
@@ -58,7 +58,8 @@ fn leads_to(port: u16, address: Option<IpAddr>, listener: &Listener) -> bool {
     listener.port == port && (listener.address.is_none() || address.is_none() || listener.address == address)
 }
 
-/// A chain of proxy rules ends without DROP: what it leaves untouched is stopped by table filter, and INPUT would be lost.
+/// A chain of proxy rules ends without DROP: what it leaves untouched is stopped by table filter, and INPUT would be
+/// lost.
 fn endings(table: &Table, warnings: &mut Faults) {
     for chain in &table.chains {
         let drops = |rule: &&Rule| rule.target == Some(Target::Drop) && is_any(&rule.criteria);
@@ -73,7 +74,8 @@ fn endings(table: &Table, warnings: &mut Faults) {
     }
 }
 
-/// `! -d` an address makes a rule one family's. Where the interface has addresses of both, the other family's flows skip it.
+/// `! -d` an address makes a rule one family's. Where the interface has addresses of both, the other family's flows
+/// skip it.
 fn one_family(config: &Config, table: &Table, warnings: &mut Faults) {
     for chain in &table.chains {
         for rule in &chain.rules {

@@ -54,8 +54,8 @@ impl<'a> Mapping<'a> {
     }
 }
 
-/// The entries of a mapping whose keys are the operator's names. A key that is there twice is a fault, its second value is not
-/// looked at.
+/// The entries of a mapping whose keys are the operator's names. A key that is there twice is a fault, its second
+/// value is not looked at.
 pub(super) fn entries<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> Option<&'a [(Key, Node)]> {
     let Value::Map(entries) = &node.value else {
         faults.add(node.place.clone(), format!("{what} is {}, a mapping was expected", node.value.kind()));

@@ -136,8 +136,8 @@ fn inline_rules(
     Some(rules::parse(&source, macros, faults, warnings))
 }
 
-/// Where the first line of a literal block (`rules: |`) begins, and how far the block is indented. None when the value of the
-/// key is something else, in which lines are not lines of the file.
+/// Where the first line of a literal block (`rules: |`) begins, and how far the block is indented. None when the
+/// value of the key is something else, in which lines are not lines of the file.
 fn block(file: &str, key: &Place) -> Option<(u32, u32)> {
     let mut below = file.lines().skip((key.line as usize).checked_sub(1)?);
     let line = below.next()?;

@@ -103,7 +103,8 @@ impl Addresses {
                     .add(place, format!("address {} is there twice, first in line {line} at {holder}", address.addr()));
                 return;
             }
-            // The same link-local network stands at every interface; two addresses of one interface may share a network.
+            // The same link-local network stands at every interface; two addresses of one interface may share a
+            // network.
             let link_local = matches!(address, IpNet::V6(net) if net.addr().is_unicast_link_local());
             if !link_local && holder != what && (other.contains(&address.addr()) || address.contains(&other.addr())) {
                 let message = format!("{address} of {what} overlaps {other} of {holder} (line {line})");

@@ -1,7 +1,7 @@
 //! Configurations, good and broken, with the exact words an operator reads.
 //!
-//! The files are data: `tests/golden/config/*.yaml`, each with an `.out` beside it. To take over new words after reading
-//! them: `LIMPID_BLESS=1 cargo test -p control golden`.
+//! The files are data: `tests/golden/config/*.yaml`, each with an `.out` beside it. To take over new words after
+//! reading them: `LIMPID_BLESS=1 cargo test -p control golden`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,7 +114,8 @@ fn merge_keys_and_anchors_work() {
     assert_eq!((config.interfaces[1].port.as_str(), config.interfaces[1].mtu), ("y", Some(1400)));
 }
 
-/// The schema and the reader know the same keys: a mapping with an unknown key is told the known ones, section by section.
+/// The schema and the reader know the same keys: a mapping with an unknown key is told the known ones, section by
+/// section.
 #[test]
 fn the_schema_names_the_keys_that_are_read() {
     let schema = schema();

@@ -1,8 +1,9 @@
 //! YAML as a tree in which every value knows its place.
 //!
-//! Typed deserialization stops at the first value of the wrong type. So YAML is read without types first, and what is wrong
-//! with the values is found by us, all of it. Numbers keep their text: `10.10` is an address's beginning or a number, as the key
-//! that holds it wants. Only `true` and `false` are booleans; `off` is the word that `hugepages` wants.
+//! Typed deserialization stops at the first value of the wrong type. So YAML is read without types first, and what is
+//! wrong with the values is found by us, all of it. Numbers keep their text: `10.10` is an address's beginning or a
+//! number, as the key that holds it wants. Only `true` and `false` are booleans; `off` is the word that `hugepages`
+//! wants.
 //!
 //! This file and [`schema`](super::schema) are all that knows the YAML crate.
 

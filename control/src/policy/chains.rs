@@ -1,8 +1,8 @@
 //! Rules made into something a core can walk: one arena of rules, chains as ranges in it, names as indexes.
 //!
 //! The walk is linear, rule by rule, as iptables' is. Callers ask [`Chains::walk`] and nothing else, so that a compiled
-//! classifier can take its place. It ends: loops between chains, chains nested deeper than the stack below and rule sets that
-//! one flow could walk for too long are refused when rules are read.
+//! classifier can take its place. It ends: loops between chains, chains nested deeper than the stack below and rule
+//! sets that one flow could walk for too long are refused when rules are read.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
@@ -96,13 +96,14 @@ enum Target {
     Goto(ChainId),
 }
 
-/// The interfaces a name in a rule stands for, sorted: one, or with `+` any number; none when no interface is called so.
+/// The interfaces a name in a rule stands for, sorted: one, or with `+` any number; none when no interface is called
+/// so.
 #[derive(Clone, Debug)]
 struct InterfaceSet(Box<[InterfaceId]>);
 
 impl Chains {
-    /// Compiles rules that were read without fault. Chains that rules name and that do not exist are skipped here: reading
-    /// refuses them.
+    /// Compiles rules that were read without fault. Chains that rules name and that do not exist are skipped here:
+    /// reading refuses them.
     pub(super) fn compile(ruleset: &Ruleset, interfaces: &[Interface]) -> Chains {
         let mut compiled = Chains::default();
         for table in &ruleset.tables {

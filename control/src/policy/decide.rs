@@ -21,8 +21,8 @@ enum Taken {
 }
 
 impl Policy {
-    /// Decides about a flow by its first packet. `entry` is the tproxy entry that matches its destination, if one does and
-    /// could be claimed.
+    /// Decides about a flow by its first packet. `entry` is the tproxy entry that matches its destination, if one
+    /// does and could be claimed.
     pub fn decide<T: Trace>(&self, flow: &NewFlow, entry: Option<&EntryMatch>, trace: &mut T) -> Decision {
         match self.take(flow, entry, trace) {
             Err(ended) => ended,
@@ -97,8 +97,8 @@ impl Policy {
         self.permitted(flow, listener, local, trace).map_or_else(|ended| ended.with_rule(rule), |d| d.with_rule(rule))
     }
 
-    /// Zones and the connection to the server. Permission is checked before any address is rewritten: it is the zone of the
-    /// server the client meant that counts, or of the server that the router names in its place.
+    /// Zones and the connection to the server. Permission is checked before any address is rewritten: it is the zone
+    /// of the server the client meant that counts, or of the server that the router names in its place.
     fn permitted<T: Trace>(
         &self,
         flow: &NewFlow,

@@ -179,7 +179,7 @@ impl Trace for Told<'_> {
                 self.say(format_args!("tproxy entry: {foreign} is marked, its address stays"));
             }
             Step::NoTable(table) => {
-                self.say(format_args!("the file has no table {}: everything passes it", table.name()))
+                self.say(format_args!("the file has no table {}: everything passes it", table.name()));
             }
             Step::Rule(rule, mismatch) => self.rule(rule, mismatch),
             Step::Returned { from, to } => self.say(format_args!("{} ends: back in {}", chain(from), chain(to))),

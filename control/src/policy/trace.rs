@@ -1,7 +1,8 @@
 //! What deciding a flow tells on its way, to whoever wants to know.
 //!
-//! There is one decision code, and it is generic over its listener: cores pass [`NoTrace`], for which every call compiles to
-//! nothing; `explain` passes a listener that turns each step into a sentence. So what is explained is what is done.
+//! There is one decision code, and it is generic over its listener: cores pass [`NoTrace`], for which every call
+//! compiles to nothing; `explain` passes a listener that turns each step into a sentence. So what is explained is
+//! what is done.
 
 use std::net::{IpAddr, SocketAddr};
 

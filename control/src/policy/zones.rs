@@ -1,8 +1,8 @@
 //! Zones: who may use which service, and towards whom.
 //!
-//! An address is in the zone with the longest network that covers it. A proxied flow needs two permissions, as in Zorp up to
-//! 3.4: its service must be in the *client* zone's outbound list and in the *server* zone's inbound list. An address of no
-//! zone has no permission at all.
+//! An address is in the zone with the longest network that covers it. A proxied flow needs two permissions, as in
+//! Zorp up to 3.4: its service must be in the *client* zone's outbound list and in the *server* zone's inbound list.
+//! An address of no zone has no permission at all.
 
 use ipnet::IpNet;
 

@@ -1,8 +1,8 @@
 //! Addresses in rules: IPv4 and IPv6, with a prefix length or any mask.
 //!
 //! IPv4 is read as iptables reads it (`inet_aton` with its own short forms): octets may be octal (`010`) or hexadecimal
-//! (`0x10`), missing ones are zeros *on the right* (`10.1` is 10.1.0.0/32), host bits are cleared, and a mask need not be
-//! contiguous. Host names are not resolved: a rule must mean the same tomorrow.
+//! (`0x10`), missing ones are zeros *on the right* (`10.1` is 10.1.0.0/32), host bits are cleared, and a mask need
+//! not be contiguous. Host names are not resolved: a rule must mean the same tomorrow.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -66,7 +66,8 @@ impl Walk<'_> {
         if let State::Done { depth, visits } = self.known[at] {
             return (depth, visits);
         }
-        // The recursion is as deep as the path, which a rule set of nested chains alone could make too deep for the stack.
+        // The recursion is as deep as the path, which a rule set of nested chains alone could make too deep for the
+        // stack.
         if self.path.len() > CHAIN_DEPTH_MAX {
             return (usize::MAX, 0);
         }

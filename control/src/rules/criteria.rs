@@ -88,8 +88,8 @@ pub enum PortSet {
 
 /// States of `-m state` and `-m conntrack --ctstate`.
 ///
-/// Rules see only the first packet of a flow, whose state is NEW; what belongs to a flow never comes to the rules, and what
-/// belongs to none is dropped before them. So NEW is true, the others are false; they are kept for printing.
+/// Rules see only the first packet of a flow, whose state is NEW; what belongs to a flow never comes to the rules,
+/// and what belongs to none is dropped before them. So NEW is true, the others are false; they are kept for printing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct States {
     /// NEW.

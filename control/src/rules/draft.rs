@@ -68,8 +68,8 @@ pub(super) fn addresses(not: bool, option: &str, word: &Word, context: &mut Cont
         }
         column += part.chars().count() as u32 + 1;
     }
-    // Each address of an inverted list would be a rule of its own, and together they would match everything. One address of each
-    // family is another matter: a flow meets the rule of its own family only.
+    // Each address of an inverted list would be a rule of its own, and together they would match everything. One
+    // address of each family is another matter: a flow meets the rule of its own family only.
     let of = |family| list.iter().filter(|network: &&Network| network.family() == family).count();
     if not && (of(Family::V4) > 1 || of(Family::V6) > 1) {
         let hint = "write a chain that returns for each of them; one IPv4 and one IPv6 address are possible";

@@ -1,8 +1,8 @@
 //! A line into words, as iptables-restore does it.
 //!
-//! Blanks separate words. Double quotes hold blanks together; they may begin in mid-word (`ab"c d"` is `abc d`), and a closing
-//! quote ends the word, so that text after it begins a new one. A backslash escapes the next character inside quotes and is an
-//! ordinary character outside. `""` is an empty word. Single quotes are ordinary characters.
+//! Blanks separate words. Double quotes hold blanks together; they may begin in mid-word (`ab"c d"` is `abc d`), and
+//! a closing quote ends the word, so that text after it begins a new one. A backslash escapes the next character
+//! inside quotes and is an ordinary character outside. `""` is an empty word. Single quotes are ordinary characters.
 
 use crate::limits::{RULE_ARGUMENT_MAX, RULE_ARGUMENTS_MAX, RULE_LINE_MAX};
 

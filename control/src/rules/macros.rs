@@ -1,7 +1,7 @@
 //! Macros: a rule that names a macro of n words becomes n rules, in the order of the words.
 //!
-//! - A name is a whole word or a whole run of letters, digits and `_` in one, so `NET/24`, `!NET` and `A:B` work and `SSH` is not
-//!   found in `SSH_PERMITTED`. Never in quotes, and never in an option (`-s`, `--dport`).
+//! - A name is a whole word or a whole run of letters, digits and `_` in one, so `NET/24`, `!NET` and `A:B` work and
+//!   `SSH` is not found in `SSH_PERMITTED`. Never in quotes, and never in an option (`-s`, `--dport`).
 //! - Several macros in a rule multiply, the leftmost varies slowest, as iptables does with `-s a,b -d c,d`.
 //! - The same macro twice in a rule takes the same word in both places; `NAME*` varies on its own.
 //! - Macros in macros are expanded. An empty macro makes no rule: an allow-list that empties must not allow all.
@@ -59,8 +59,8 @@ impl Macros {
         self.words.get(name).map(Vec::as_slice)
     }
 
-    /// The copies of a line, in order; none when a macro in it is empty, which `empty` then names. `None` when there would be
-    /// more than `bound`.
+    /// The copies of a line, in order; none when a macro in it is empty, which `empty` then names. `None` when there
+    /// would be more than `bound`.
     pub(super) fn expand(&self, line: &[Word], bound: usize, empty: &mut Option<String>) -> Option<Vec<Vec<Word>>> {
         let mut variables: Vec<(String, bool)> = Vec::new();
         let line: Vec<(&Word, Vec<Piece<'_>>)> =

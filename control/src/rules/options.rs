@@ -1,5 +1,5 @@
-//! Options of a rule, recognised as GNU `getopt_long` does: `--dport 80`, `--dport=80`, unique abbreviations (`--dpo 80`),
-//! `-p tcp`, `-ptcp`.
+//! Options of a rule, recognised as GNU `getopt_long` does: `--dport 80`, `--dport=80`, unique abbreviations (`--dpo
+//! 80`), `-p tcp`, `-ptcp`.
 
 use super::lex::Word;
 use super::words;

@@ -1,7 +1,7 @@
 //! A rules file, line by line: tables, chains, policies, rules.
 //!
-//! `*`, `:`, `#` and `COMMIT` count in the first column only, as for iptables-restore. A table that is named again replaces what
-//! it held. Counters are read and not kept.
+//! `*`, `:`, `#` and `COMMIT` count in the first column only, as for iptables-restore. A table that is named again
+//! replaces what it held. Counters are read and not kept.
 
 use super::lex::{self, Word};
 use super::macros::Macros;

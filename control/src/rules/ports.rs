@@ -3,8 +3,8 @@
 use super::criteria::Ports;
 use crate::limits::MULTIPORT_SLOTS_MAX;
 
-/// IANA's names of the services that rule sets name. A short list on purpose: a rule must mean the same on every machine,
-/// so the machine's own `/etc/services` is not read.
+/// IANA's names of the services that rule sets name. A short list on purpose: a rule must mean the same on every
+/// machine, so the machine's own `/etc/services` is not read.
 const NAMES: &[(&str, u16)] = &[
     ("echo", 7),
     ("discard", 9),

@@ -1,8 +1,9 @@
 //! Rules as canonical text: what iptables-save would print, and what reads back as the same rules.
 //!
-//! Options in the order `-s -d -i -o -p`, then the matches in the rule's order, then the target; `!` before the option; numbers
-//! for names; addresses with their length. Two things are ours: `-4` or `-6` where a rule is for one family and no address in it
-//! says so, and `0.0.0.0/0`, which here means every IPv4 address and not every address, is printed.
+//! Options in the order `-s -d -i -o -p`, then the matches in the rule's order, then the target; `!` before the
+//! option; numbers for names; addresses with their length. Two things are ours: `-4` or `-6` where a rule is for one
+//! family and no address in it says so, and `0.0.0.0/0`, which here means every IPv4 address and not every address,
+//! is printed.
 
 use std::fmt::{Formatter, Result};
 

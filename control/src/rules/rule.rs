@@ -1,7 +1,7 @@
 //! One rule: its words, read option by option, into as many rules as its comma lists make.
 //!
-//! An option that is not understood ends the reading of its rule, for what follows cannot be told apart any more; a wrong
-//! argument does not.
+//! An option that is not understood ends the reading of its rule, for what follows cannot be told apart any more; a
+//! wrong argument does not.
 
 use std::sync::Arc;
 
@@ -174,7 +174,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The argument of an option that `!` may invert, and whether it did. `-d ! addr`, as iptables once wrote it, is read.
+    /// The argument of an option that `!` may invert, and whether it did. `-d ! addr`, as iptables once wrote it, is
+    /// read.
     fn invertible(
         &mut self,
         found: &Found,

@@ -1,6 +1,7 @@
 //! Words of iptables that are understood as such and not served in this version.
 //!
-//! An operator who brings a working rule set must be told "not yet" from "no such thing": the first is a plan, the second a typo.
+//! An operator who brings a working rule set must be told "not yet" from "no such thing": the first is a plan, the
+//! second a typo.
 
 /// Tables.
 pub(super) const TABLES: &[&str] = &["nat", "mangle", "raw", "security"];
