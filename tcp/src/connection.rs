@@ -40,7 +40,7 @@ bitflags! {
         const ESTABLISHED = 1;
         /// There is more to read.
         const READABLE = 2;
-        /// There is room to write again.
+        /// There is room to write again; or all that was written, FIN included, is acknowledged.
         const WRITABLE = 4;
         /// The peer's FIN came.
         const PEER_FINISHED = 8;
@@ -218,7 +218,8 @@ impl<P: Payload> Connection<P> {
         self.error
     }
 
-    /// Nothing left to send or to wait for: may be dropped. TIME-WAIT is still to be waited for.
+    /// Nothing left to send or to wait for: may be dropped, once what is [`readable`](Connection::readable) was read. TIME-WAIT
+    /// is still to be waited for.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed && !self.reset_due && self.aside.is_none()

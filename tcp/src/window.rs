@@ -53,7 +53,7 @@ impl ReceiveWindow {
         let unit = 1u64 << self.shift;
         let field = if self.opens_by(promised, free) >= u64::from(segment).min(self.buffer / 2).max(1) {
             free >> self.shift
-        } else if promised.next_multiple_of(unit) <= free + unit {
+        } else if promised.next_multiple_of(unit) + unread <= self.buffer + unit {
             promised.div_ceil(unit)
         } else {
             promised >> self.shift

@@ -244,7 +244,7 @@ fn time_wait_assassination() {
     script.connection.shutdown(script.now);
     script.poll();
     let fin = header(1, 2, Flags::FIN | Flags::ACK);
-    assert_eq!(script.give(fin, b""), Ok(Signals::PEER_FINISHED | Signals::CLOSED));
+    assert_eq!(script.give(fin, b""), Ok(Signals::PEER_FINISHED | Signals::CLOSED | Signals::WRITABLE));
     script.poll();
     assert_eq!(script.state(), State::TimeWait);
     assert_eq!(script.give(header(2, 2, Flags::RST), b""), Err(Discard::TimeWaitReset));

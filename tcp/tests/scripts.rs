@@ -268,7 +268,7 @@ fn a_fin_is_repeated_until_acknowledged() {
     assert_eq!(script.brief(), [seg(1, 0, "FA")]);
     let again = script.wait(2_000);
     assert!(again.len() >= 2 && again.iter().all(|out| out.brief() == seg(1, 0, "FA")), "{again:?}");
-    script.ack(2, &[]).unwrap();
+    assert_eq!(script.ack(2, &[]), Ok(Signals::WRITABLE));
     assert_eq!(script.state(), State::FinWait2);
     assert!(script.connection.finished());
 }
@@ -447,7 +447,7 @@ fn half_close_each_way() {
     script.connection.shutdown(script.now);
     assert_eq!(script.brief(), [seg(1_001, 0, "FA")]);
     assert_eq!(script.state(), State::LastAck);
-    assert_eq!(script.give(header(6, 1_002, Flags::ACK), b""), Ok(Signals::CLOSED));
+    assert_eq!(script.give(header(6, 1_002, Flags::ACK), b""), Ok(Signals::CLOSED | Signals::WRITABLE));
     assert!(script.connection.is_closed() && script.connection.error().is_none());
 }
 
@@ -458,7 +458,7 @@ fn simultaneous_close_ends_in_time_wait() {
     assert_eq!(script.brief(), [seg(1, 0, "FA")]);
     assert_eq!(script.give(header(1, 1, Flags::ACK | Flags::FIN), b""), Ok(Signals::PEER_FINISHED));
     assert_eq!((script.state(), script.brief()), (State::Closing, vec![seg(2, 0, "A")]));
-    assert_eq!(script.give(header(2, 2, Flags::ACK), b""), Ok(Signals::CLOSED));
+    assert_eq!(script.give(header(2, 2, Flags::ACK), b""), Ok(Signals::CLOSED | Signals::WRITABLE));
     assert_eq!(script.state(), State::TimeWait);
 }
 

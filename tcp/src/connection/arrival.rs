@@ -208,7 +208,7 @@ impl<P: Payload> Connection<P> {
     }
 
     fn take_ack(&mut self, now: Instant, header: &Header, place: &Place, ack: Position) -> Signals {
-        let had_room = self.transmit.room() > 0;
+        let (had_room, was_finished) = (self.transmit.room() > 0, self.transmit.is_finished());
         let facts = AckFacts {
             now,
             ack,
@@ -230,10 +230,11 @@ impl<P: Payload> Connection<P> {
                 self.timers.stop(timer);
             }
         }
-        if self.transmit.is_finished() {
-            self.on_fin_acknowledged(now);
-        }
         let mut signals = Signals::empty();
+        if self.transmit.is_finished() && !was_finished {
+            self.on_fin_acknowledged(now);
+            signals |= Signals::WRITABLE;
+        }
         if !had_room && self.transmit.room() > 0 {
             signals |= Signals::WRITABLE;
         }
