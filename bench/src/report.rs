@@ -8,6 +8,11 @@ use std::fmt;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
+/// An empty histogram of nanoseconds, up to a minute, to three digits.
+pub(crate) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds in order")
+}
+
 /// What was counted, per second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Rate {

@@ -25,7 +25,7 @@ const STEP: Duration = Duration::from_micros(200);
 /// Bytes that a client hands to its connection at once.
 const CHUNK: Bytes = Bytes::from_static(&[b'.'; 65_536]);
 /// Rounds before measuring begins, for windows to open.
-const WARM_UP: usize = 500;
+const WARM_UP: usize = 100;
 
 pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
     let count = settings.flows.unwrap_or(CONNECTIONS);

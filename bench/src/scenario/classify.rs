@@ -65,7 +65,7 @@ struct Measured {
 }
 
 fn measure(settings: &Settings, flows: &[NewFlow], decide: impl Fn(&NewFlow) -> bool) -> Measured {
-    let mut latency = Histogram::new(3).expect("three digits are possible");
+    let mut latency = crate::report::histogram();
     let (mut count, mut taken, mut nanos) = (0u64, 0u64, 0u64);
     let mut bursts = flows.chunks_exact(BURST).cycle();
     let mut progress = Progress::start(settings);

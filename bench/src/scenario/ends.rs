@@ -95,7 +95,8 @@ impl End {
     /// ARP: every address of the network is ours, but the gateway's.
     fn answer(&self, question: &[u8]) {
         let Some(question) = question.get(..42) else { return };
-        if question[20..22] != [0, 1] {
+        // The gateway's announcements of its own addresses are no questions.
+        if question[20..22] != [0, 1] || question[28..32] == question[38..42] {
             return;
         }
         let mut answer = Vec::with_capacity(60);

@@ -63,7 +63,7 @@ struct Measured {
 }
 
 fn measure(settings: &Settings, keys: &[SocketAddr], lookup: impl Fn(&SocketAddr) -> bool) -> Measured {
-    let mut latency = Histogram::new(3).expect("three digits are possible");
+    let mut latency = crate::report::histogram();
     let (mut count, mut found, mut nanos) = (0u64, 0u64, 0u64);
     let mut bursts = keys.chunks_exact(BURST).cycle();
     let mut progress = Progress::start(settings);
