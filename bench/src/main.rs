@@ -82,9 +82,9 @@ fn run(name: &str, json: bool, settings: &Settings) -> Result<(), String> {
     let scenario = Scenario::named(name)?;
     let report = scenario.run(settings)?;
     if json {
-        print(&report.to_json().to_string())
+        print(&report.to_json().to_string());
     } else {
-        print(&report.to_string())
+        print(&report.to_string());
     }
     Ok(())
 }

@@ -39,7 +39,7 @@ fn segments(capture: &[Captured]) -> Vec<Seen> {
 }
 
 /// The first segment with these flags on that port, by the gateway or by a host.
-fn first<'a>(seen: &'a [Seen], port: u16, by_gateway: bool, flags: Flags) -> &'a Seen {
+fn first(seen: &[Seen], port: u16, by_gateway: bool, flags: Flags) -> &Seen {
     let mask = Flags::SYN | Flags::ACK | Flags::RST | Flags::FIN;
     let found = seen.iter().find(|seen| {
         seen.port == port && seen.by_gateway == by_gateway && seen.header.flags.intersection(mask) == flags

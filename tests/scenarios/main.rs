@@ -2,6 +2,7 @@
 //!
 //! Every scenario runs for several seeds and ends with nothing left behind: no flow, no connection, no frame.
 
+mod chaos;
 mod crowd;
 mod denied;
 mod drain;

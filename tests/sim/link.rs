@@ -162,7 +162,7 @@ impl Wire {
         let Conditions { delay, jitter, reorder, corruption, .. } = self.conditions;
         let mut at = leaves + delay + Duration::from_micros(self.random.below(jitter.as_micros() as u64 + 1));
         if self.random.chance(reorder) {
-            at = at + (delay + jitter) * 4;
+            at += (delay + jitter) * 4;
         }
         let frame = if self.random.chance(corruption) { self.damage(&frame) } else { frame };
         self.count += 1;

@@ -136,6 +136,20 @@ impl Sockets {
         self.insert(now, local, remote, connection, false, steps)
     }
 
+    /// Gives up all connections and listeners: with a reset each, or as if the machine had been unplugged.
+    pub fn abandon(&mut self, politely: bool) {
+        self.listeners.clear();
+        for number in 0..self.sockets.len() {
+            let Some(connection) = &mut self.sockets[number].connection else { continue };
+            if politely {
+                connection.abort();
+                self.touch(number);
+            } else {
+                self.sockets[number].connection = None;
+            }
+        }
+    }
+
     /// A port that no connection uses yet.
     pub(crate) fn free_port(&mut self) -> u16 {
         self.next_port = self.next_port.checked_add(1).unwrap_or(32_768);
@@ -333,7 +347,7 @@ impl Socket {
         report.error = connection.error();
         report.bytes = self.app.total();
         if report.peer_syn.is_none() {
-            report.peer_syn = connection.peer_syn().cloned();
+            report.peer_syn = connection.peer_syn().copied();
         }
         let established = !matches!(report.state, State::SynSent | State::SynReceived | State::Closed);
         if established && report.established_at.is_none() {
