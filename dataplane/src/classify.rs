@@ -28,7 +28,10 @@ impl<N: Nic> Worker<N> {
         if let Transport::Icmp(icmp::Message::EchoReply(_) | icmp::Message::Other { .. }) = &ip.kind {
             return self.counters.count(Counter::IcmpUnmatched);
         }
-        if ip.destination.is_multicast() || self.routes.is_subnet_broadcast(ip.destination) || is_broadcast(ip.destination) {
+        if ip.destination.is_multicast()
+            || self.routes.is_subnet_broadcast(ip.destination)
+            || is_broadcast(ip.destination)
+        {
             return self.counters.count(Counter::Multicast);
         }
         let flow = NewFlow {
@@ -138,7 +141,8 @@ impl<N: Nic> Worker<N> {
 
 /// May this segment begin a connection? RFC 9293 3.10.7.2: in LISTEN an RST is ignored, an ACK refused, a SYN taken.
 pub(crate) fn is_opening(header: &tcp::Header) -> bool {
-    header.flags.contains(tcp::Flags::SYN) && !header.flags.intersects(tcp::Flags::ACK | tcp::Flags::RST | tcp::Flags::FIN)
+    header.flags.contains(tcp::Flags::SYN)
+        && !header.flags.intersects(tcp::Flags::ACK | tcp::Flags::RST | tcp::Flags::FIN)
 }
 
 /// Does the decision let the flow use the entry it was made with?

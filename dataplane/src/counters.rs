@@ -133,6 +133,7 @@ counters! {
     MirrorSilent "mirror_silent" "Connections that the server did not answer; the client got no answer either."
     MirrorSynRepeated "mirror_syn_repeated" "SYNs repeated by clients while the server had not answered yet."
     SessionsServed "sessions_served" "Sessions whose proxy was started."
+    TimeWaitEvicted "time_wait_evicted" "Connections in TIME-WAIT forgotten early because there were too many."
     SessionGone "session_gone" "Requests of proxies whose session had ended meanwhile."
     TaskPanicked "task_panicked" "Proxies that broke; each ended its own session and nothing else."
     ProxyBroken "proxy_broken" "Sessions that ended because their proxy broke."

@@ -95,7 +95,8 @@ impl<N: Nic> Worker<N> {
             expires: now + lifetime,
             generation: self.policy.generation(),
         });
-        for (index, (key, direction)) in [(key, Direction::Original), (reply, Direction::Reply)].into_iter().enumerate() {
+        for (index, (key, direction)) in [(key, Direction::Original), (reply, Direction::Reply)].into_iter().enumerate()
+        {
             match self.flows.insert(key, Step::Forward { forward, direction }) {
                 Ok(flow) => self.forwards[forward].flows[index] = Some(flow),
                 Err(_) => {

@@ -128,7 +128,7 @@ pub const TRACK_SCALE_MAX: u8 = 14;
 pub struct Capacity {
     /// Entries of the flow table; a session has two.
     pub flows: usize,
-    /// Sessions, closing ones included.
+    /// Sessions that are served, or wait to be.
     pub sessions: usize,
     /// Sessions whose client is not established yet: what a SYN flood can take.
     pub half_open: usize,
@@ -139,7 +139,13 @@ impl Capacity {
     /// idle one none, so one session for each 8 KiB is what can be served with dignity.
     pub fn for_memory(bytes: usize) -> Self {
         let sessions = (bytes / 8_192).clamp(1_024, 1 << 20);
-        Self { flows: sessions * 2 + sessions / 2, sessions, half_open: (sessions / 4).max(512) }
+        Self { flows: sessions * 3, sessions, half_open: (sessions / 4).max(512) }
+    }
+
+    /// Connections in TIME-WAIT; beyond, the oldest is forgotten (Linux's `tcp_max_tw_buckets` refuses the newest,
+    /// which protects nobody). RFC 9293 3.6.1 wants them kept, memory does not: half as many as may be served.
+    pub fn time_wait(&self) -> usize {
+        (self.sessions / 2).max(1)
     }
 }
 

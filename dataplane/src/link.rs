@@ -37,7 +37,12 @@ impl<N: Nic> Worker<N> {
     }
 
     /// A neighbour solicitation or advertisement.
-    pub(crate) fn neighbour_discovery(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>, message: &ndp::Message) {
+    pub(crate) fn neighbour_discovery(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival<'_, N::Frame>,
+        message: &ndp::Message,
+    ) {
         let station = station(&self.interfaces, &self.routes, arrival.interface);
         let (link, ip) = (&arrival.packet.link, arrival.ip);
         let answer = self.local.handle_neighbour(now, &station, link, ip, message, &mut self.neighbours);
@@ -154,7 +159,13 @@ impl<N: Nic> Worker<N> {
     }
 
     /// A segment of a connection cannot reach its neighbour.
-    pub(crate) fn leg_unreachable(&mut self, now: Instant, session: crate::session::SessionKey, leg: Leg, seq: tcp::SeqNumber) {
+    pub(crate) fn leg_unreachable(
+        &mut self,
+        now: Instant,
+        session: crate::session::SessionKey,
+        leg: Leg,
+        seq: tcp::SeqNumber,
+    ) {
         if leg == Leg::Server && self.sessions.get(session).is_some_and(|s| s.held.is_some()) {
             return self.mirror_no_neighbour(now, session);
         }

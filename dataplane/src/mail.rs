@@ -98,7 +98,7 @@ impl<N: Nic> Worker<N> {
             core: self.core,
             generation: self.policy.generation(),
             flows: self.flows.len() as u64,
-            sessions: self.sessions.len() as u64,
+            sessions: self.serving as u64,
             half_open: self.half_open as u64,
             busy_cycles: self.busy.busy_cycles,
             idle_cycles: self.busy.idle_cycles,

@@ -20,8 +20,7 @@ impl<N: Nic> Worker<N> {
     pub(crate) fn related(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>, error: &icmp::Error) {
         // It quotes what was sent on this interface: the flow is known by the answers, which come in here.
         let quote = &error.quote;
-        let reverse =
-            Key::new(arrival.interface, quote.protocol, quote.destination_socket(), quote.source_socket());
+        let reverse = Key::new(arrival.interface, quote.protocol, quote.destination_socket(), quote.source_socket());
         match self.flows.find(&reverse).map(|id| self.flows[id]) {
             Some(Step::Proxy { session, leg }) => self.about_leg(now, session, leg, arrival, error),
             Some(Step::Forward { forward, .. }) => self.forward_related(now, forward, arrival, quote),
@@ -52,7 +51,7 @@ impl<N: Nic> Worker<N> {
         }
         self.counters.count(Counter::IcmpDelivered);
         let kind = match error.kind {
-            ErrorKind::TooBig { mtu } => IcmpKind::TooBig { mtu: mtu.min(u32::from(u16::MAX)) as u16 },
+            ErrorKind::TooBig { mtu } => IcmpKind::TooBig { mtu: payload_of(mtu, arrival.ip.source.is_ipv6()) },
             ErrorKind::TimeExceeded { .. } => IcmpKind::TimeExceeded,
             ErrorKind::Unreachable(unreachable) => IcmpKind::Unreachable { hard: unreachable.is_hard() },
             ErrorKind::ParameterProblem { .. } => IcmpKind::Unreachable { hard: false },
@@ -75,4 +74,12 @@ impl<N: Nic> Worker<N> {
             self.socket_event(now, key, signals, None);
         }
     }
+}
+
+/// What a next hop of this MTU leaves for TCP, bytes.
+fn payload_of(mtu: u32, ipv6: bool) -> u16 {
+    let (unsaid, header) = if ipv6 { (1_280, 40) } else { (576, 20) };
+    // RFC 1191 4: a router that does not know the option says 0; every host takes 576 bytes (RFC 1122 3.3.3).
+    let mtu = if mtu == 0 { unsaid } else { mtu.min(u32::from(u16::MAX)) };
+    (mtu as u16).saturating_sub(header)
 }

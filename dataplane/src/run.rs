@@ -130,12 +130,7 @@ fn eal_options(config: &Config, cores: &[u32]) -> dpdk::Options {
 }
 
 /// Attaches every device once (interfaces with VLANs share one) and says what was chosen for each.
-fn open_ports(
-    eal: &Eal,
-    config: &Config,
-    policy: &Policy,
-    lcore: &Lcore,
-) -> Result<(DpdkNic, Vec<PortId>), Failure> {
+fn open_ports(eal: &Eal, config: &Config, policy: &Policy, lcore: &Lcore) -> Result<(DpdkNic, Vec<PortId>), Failure> {
     let bytes = (config.dpdk.memory_mib as usize) << 20;
     let mtu = policy.interfaces().iter().filter_map(|interface| interface.mtu).max().unwrap_or(limits::MTU_USUAL);
     let data_room = Pool::data_room_for(mtu);
@@ -145,23 +140,34 @@ fn open_ports(
     let mut devices: Vec<&str> = Vec::new();
     let mut queues: Vec<Queue> = Vec::new();
     let mut ports = Vec::new();
+    let mut failures = Vec::new();
     for interface in policy.interfaces() {
-        if let Some(shared) = devices.iter().position(|device| *device == interface.port) {
-            ports.push(PortId(u16::try_from(shared)?));
+        let shared = devices.iter().position(|device| *device == interface.port);
+        ports.push(PortId(u16::try_from(shared.unwrap_or(devices.len()))?));
+        if shared.is_some() {
             continue;
         }
-        let settings = Settings { queues: 1, mtu: interface.mtu, rss_seed };
-        let mut port = Port::attach(eal, &interface.port, &settings, std::slice::from_ref(&pool))
-            .map_err(|error| format!("interface {}: {error}", interface.name))?;
-        info!("{}: {} ({}), {}", interface.name, port.name(), port.driver(), port.link());
-        for choice in port.choices() {
-            info!("{}: {choice}", interface.name);
-        }
-        ports.push(PortId(u16::try_from(devices.len())?));
         devices.push(&interface.port);
-        queues.push(port.queue(0).ok_or_else(|| format!("interface {}: the port has no queue", interface.name))?);
+        let settings = Settings { queues: 1, mtu: interface.mtu, rss_seed };
+        match Port::attach(eal, &interface.port, &settings, std::slice::from_ref(&pool)) {
+            Ok(port) => queues.extend(say_port(&interface.name, port)),
+            Err(error) => failures.push(format!("interface {}: {error}", interface.name)),
+        }
+    }
+    // All at once, as with the configuration: whoever plugs one cable in wants to know of the other.
+    if !failures.is_empty() {
+        return Err(failures.join("\n").into());
     }
     Ok((DpdkNic::new(pool, queues), ports))
+}
+
+/// Says what was chosen for a port and takes its queue.
+fn say_port(interface: &str, mut port: Port) -> Option<Queue> {
+    info!("{interface}: {} ({}), {}", port.name(), port.driver(), port.link());
+    for choice in port.choices() {
+        info!("{interface}: {choice}");
+    }
+    port.queue(0)
 }
 
 /// Random numbers of the system: what keys the core's tables, sequence numbers and ports.
@@ -251,7 +257,10 @@ impl Rest {
             (Idle::Adaptive, ..limits::IDLE_YIELDS) => std::thread::yield_now(),
             (Idle::Adaptive, _) => {
                 let sleep = until_next.map_or(limits::IDLE_SLEEP, |next| next.min(limits::IDLE_SLEEP));
-                #[expect(clippy::disallowed_methods, reason = "an idle core gives its CPU to others on small machines")]
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "an idle core gives its CPU to others on small machines"
+                )]
                 std::thread::sleep(sleep);
             }
         }

@@ -81,6 +81,8 @@ pub struct Socket<P: tcp::Payload> {
     pub was_owned: bool,
     /// Which timer of the wheel counts; later ones that still ring are ignored.
     pub armed: Option<Instant>,
+    /// It is in the core's list of those in TIME-WAIT.
+    pub waits: bool,
     touched: bool,
     /// The task's: it reads and writes by one waker (see [`proxy::stream`]).
     pub(crate) waker: Option<Waker>,
@@ -98,6 +100,7 @@ impl<P: tcp::Payload> Socket<P> {
             owned: false,
             was_owned: false,
             armed: None,
+            waits: false,
             touched: false,
             waker: None,
         }

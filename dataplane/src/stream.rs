@@ -12,7 +12,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use control::requests as asked;
-use proxy::{ConnectError, Level, SessionId, StreamError, Target, TproxyError, TproxyFlags, TproxyReply, TproxyRequest};
+use proxy::{
+    ConnectError, Level, SessionId, StreamError, Target, TproxyError, TproxyFlags, TproxyReply, TproxyRequest,
+};
 use tcp::Error;
 
 use crate::limits;
@@ -262,9 +264,7 @@ fn to_control(request: TproxyRequest) -> asked::Request {
         }
         TproxyRequest::Unassign { protocol, local } => asked::Request::Unassign { protocol, local },
         TproxyRequest::Query { protocol, local } => asked::Request::Query { protocol, local },
-        TproxyRequest::Flags { protocol, local, set } => {
-            asked::Request::Flags { protocol, local, set: set.map(flags) }
-        }
+        TproxyRequest::Flags { protocol, local, set } => asked::Request::Flags { protocol, local, set: set.map(flags) },
         TproxyRequest::Alloc { protocol, local } => asked::Request::Alloc { protocol, local },
         TproxyRequest::Connect { protocol, local, remote } => asked::Request::Connect { protocol, local, remote },
     }
@@ -289,4 +289,3 @@ fn from_control(answer: Result<asked::Reply, asked::Errno>) -> Result<TproxyRepl
         }),
     }
 }
-

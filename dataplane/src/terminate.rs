@@ -59,9 +59,12 @@ impl<N: Nic> Worker<N> {
     /// RFC 6191, RFC 9293 3.6.1: a SYN may open a new connection where an old one is in TIME-WAIT.
     fn may_reuse(&self, socket: SocketKey, header: &tcp::Header) -> bool {
         is_opening(header)
-            && self.shared.sockets.borrow().get(socket).is_some_and(|s| {
-                s.connection.state() == State::TimeWait && !s.owned && s.connection.may_reuse(header)
-            })
+            && self
+                .shared
+                .sockets
+                .borrow()
+                .get(socket)
+                .is_some_and(|s| s.connection.state() == State::TimeWait && !s.owned && s.connection.may_reuse(header))
     }
 
     fn feed(&mut self, now: Instant, key: SocketKey, segment: Segment<SliceOf<N>>) -> Signals {
@@ -150,6 +153,8 @@ impl<N: Nic> Worker<N> {
             drop(sockets);
             return self.reap(now, key);
         }
+        let time_wait = socket.connection.state() == State::TimeWait && !socket.waits;
+        socket.waits |= time_wait;
         if let Some(at) = socket.connection.deadline()
             && socket.armed.is_none_or(|armed| at < armed)
         {
@@ -161,8 +166,27 @@ impl<N: Nic> Worker<N> {
             sockets.touch(key);
         }
         drop(sockets);
+        if time_wait {
+            self.enter_time_wait(now, key);
+        }
         if let Some(seq) = unreachable {
             self.leg_unreachable(now, session, leg, seq);
+        }
+    }
+
+    /// Bounds the connections in TIME-WAIT: the oldest makes room.
+    fn enter_time_wait(&mut self, now: Instant, key: SocketKey) {
+        self.time_wait.push_back(key);
+        while let Some(&oldest) = self.time_wait.front() {
+            let there = self.shared.sockets.borrow().get(oldest).is_some_and(|socket| !socket.owned);
+            if there && self.time_wait.len() <= self.capacity.time_wait() {
+                break;
+            }
+            self.time_wait.pop_front();
+            if there {
+                self.counters.count(Counter::TimeWaitEvicted);
+                self.reap(now, oldest);
+            }
         }
     }
 

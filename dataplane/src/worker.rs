@@ -7,6 +7,7 @@
 //! What must hold: a packet ends exactly once, sent on or counted under a name; nothing that a packet says can make
 //! the worker panic, loop or allocate without bound.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -72,7 +73,9 @@ pub struct Worker<N: Nic> {
     pub(crate) flows: flow::Table<Step>,
     pub(crate) sessions: Sessions,
     pub(crate) sessions_started: u64,
+    pub(crate) serving: usize,
     pub(crate) half_open: usize,
+    pub(crate) time_wait: VecDeque<SocketKey>,
     pub(crate) per_service: HashMap<String, u32, FixedState>,
     pub(crate) forwards: Forwards,
     pub(crate) shared: Rc<Shared<SliceOf<N>>>,
@@ -136,7 +139,9 @@ impl<N: Nic> Worker<N> {
             flows: flow::Table::new(options.limits.flows, random.next_u64()),
             sessions: Sessions::with_key(),
             sessions_started: 0,
+            serving: 0,
             half_open: 0,
+            time_wait: VecDeque::new(),
             per_service: HashMap::default(),
             forwards: SlotMap::with_key(),
             shared: Shared::new(now),
@@ -214,7 +219,9 @@ impl<N: Nic> Worker<N> {
             return self.counters.count(Counter::OwnSource);
         }
         match &ip.kind {
-            Transport::Icmp(icmp::Message::Neighbour(message)) => return self.neighbour_discovery(now, &arrival, message),
+            Transport::Icmp(icmp::Message::Neighbour(message)) => {
+                return self.neighbour_discovery(now, &arrival, message);
+            }
             Transport::Icmp(icmp::Message::Error(error)) => return self.related(now, &arrival, error),
             _ => {}
         }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use control::client::{Client, ClientError};
 use control::requests::Request;
 use control::tproxy::Flags;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Assign, Done, Local, say, show};
 

@@ -67,7 +67,11 @@ impl Bench {
         let host = CoreHost::new(&self.worker.shared, SessionKey::default());
         let answer = Rc::new(RefCell::new(None));
         let told = Rc::clone(&answer);
-        self.worker.shared.executor.spawn(async move { *told.borrow_mut() = Some(host.tproxy(request).await) }).detach();
+        self.worker
+            .shared
+            .executor
+            .spawn(async move { *told.borrow_mut() = Some(host.tproxy(request).await) })
+            .detach();
         answer
     }
 

@@ -31,7 +31,9 @@ impl<N: Nic> Worker<N> {
         let mss_max = interface.mss(client.is_ipv6());
         let opening = {
             let sockets = self.shared.sockets.borrow();
-            let Some(peer) = sockets.get(server).and_then(|socket| socket.connection.peer_syn().copied()) else { return };
+            let Some(peer) = sockets.get(server).and_then(|socket| socket.connection.peer_syn().copied()) else {
+                return;
+            };
             Opening {
                 isn: peer.seq,
                 mss: peer.options.mss.unwrap_or(crate::limits::MSS_UNSAID).min(mss_max),
@@ -119,7 +121,8 @@ impl<N: Nic> Worker<N> {
 
     /// The server has not answered in the service's time.
     pub(crate) fn connect_timeout(&mut self, now: Instant, key: SessionKey, socket: SocketKey) {
-        let waiting = self.shared.sockets.borrow().get(socket).is_some_and(|s| s.connection.state() == tcp::State::SynSent);
+        let waiting =
+            self.shared.sockets.borrow().get(socket).is_some_and(|s| s.connection.state() == tcp::State::SynSent);
         if !waiting {
             return;
         }

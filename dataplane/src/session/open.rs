@@ -35,7 +35,13 @@ pub(crate) struct ServerSide {
 
 impl<N: Nic> Worker<N> {
     /// Admits the flow of a SYN that `decision` gives to a service.
-    pub(crate) fn open_session(&mut self, now: Instant, key: Key, arrival: &Arrival<'_, N::Frame>, decision: &Decision) {
+    pub(crate) fn open_session(
+        &mut self,
+        now: Instant,
+        key: Key,
+        arrival: &Arrival<'_, N::Frame>,
+        decision: &Decision,
+    ) {
         let Verdict::Proxy { service, listener, .. } = decision.verdict else { return };
         let Transport::Tcp { header: syn, .. } = &arrival.ip.kind else {
             return self.counters.count(DropReason::NoProxyForProtocol);
@@ -75,6 +81,7 @@ impl<N: Nic> Worker<N> {
             policy: Arc::clone(&policy),
         });
         self.flows[client_flow] = Step::Proxy { session, leg: Leg::Client };
+        self.serving += 1;
         self.half_open += 1;
         *self.per_service.entry_ref(policy.service(service).name.as_str()).or_insert(0) += 1;
         let opened = match policy.service(service).accept {
@@ -98,7 +105,7 @@ impl<N: Nic> Worker<N> {
         if self.nic.free_share() < limits::FREE_SHARE_FOR_NEW_FLOWS {
             return Err(Counter::NoMemory);
         }
-        if self.sessions.len() >= self.capacity.sessions {
+        if self.serving >= self.capacity.sessions {
             return Err(Counter::SessionTableFull);
         }
         if self.half_open >= self.capacity.half_open {
@@ -268,8 +275,12 @@ impl<N: Nic> Worker<N> {
         let Some(socket) = self.sessions.get(session).and_then(|session| session.socket(leg)) else {
             return Err(Counter::TupleBusy);
         };
-        let waiting =
-            self.shared.sockets.borrow().get(socket).is_some_and(|s| s.connection.state() == tcp::State::TimeWait && !s.owned);
+        let waiting = self
+            .shared
+            .sockets
+            .borrow()
+            .get(socket)
+            .is_some_and(|s| s.connection.state() == tcp::State::TimeWait && !s.owned);
         if !waiting {
             return Err(Counter::TupleBusy);
         }

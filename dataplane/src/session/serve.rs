@@ -84,7 +84,8 @@ impl<N: Nic> Worker<N> {
 
     /// A mirrored server went away between its SYN-ACK and the client's ACK.
     fn server_lost(&mut self, now: Instant, key: SessionKey) {
-        let lost = self.sessions.get(key).is_some_and(|session| !session.established && session.client_socket.is_some());
+        let lost =
+            self.sessions.get(key).is_some_and(|session| !session.established && session.client_socket.is_some());
         if lost {
             self.cut(now, key, Ended::unserved(Reason::ServerReset));
         }
@@ -158,8 +159,7 @@ impl<N: Nic> Worker<N> {
     fn proxy_ended(&mut self, now: Instant, key: SessionKey, ended: Ended) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.task = None;
-        session.ended = Some(ended);
-        self.summarise(now, key);
+        self.end(now, key, ended);
         // A server leg that the proxy never took in its hands, or that was still being connected.
         self.abort_unowned(now, key);
         self.forget_if_over(key);
@@ -169,14 +169,9 @@ impl<N: Nic> Worker<N> {
     pub(crate) fn cut(&mut self, now: Instant, key: SessionKey, ended: Ended) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.held = None;
-        if session.ended.is_none() {
-            session.ended = Some(ended);
-            self.summarise(now, key);
-        }
-        if let Some(session) = self.sessions.get_mut(key) {
-            // The task's streams are dropped with it, in its next turn; that aborts them.
-            session.task = None;
-        }
+        // The task's streams are dropped with it, in its next turn; that aborts them.
+        session.task = None;
+        self.end(now, key, ended);
         for leg in [Leg::Client, Leg::Server] {
             if let Some(socket) = self.sessions.get(key).and_then(|session| session.socket(leg)) {
                 self.abort(now, socket);
@@ -237,11 +232,24 @@ impl<N: Nic> Worker<N> {
     pub(crate) fn forget(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.remove(key) else { return };
         self.flows.remove(session.client_flow);
+        if session.ended.is_none() {
+            self.serving -= 1;
+        }
         if !session.established {
             self.half_open -= 1;
         }
         if let Some(running) = self.per_service.get_mut(session.service().name.as_str()) {
             *running -= 1;
+        }
+    }
+
+    /// The session has ended, once; what is left are its connections' last words.
+    fn end(&mut self, now: Instant, key: SessionKey, ended: Ended) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.ended.is_none() {
+            session.ended = Some(ended);
+            self.serving -= 1;
+            self.summarise(now, key);
         }
     }
 

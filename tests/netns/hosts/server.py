@@ -20,7 +20,7 @@ NAME = sys.argv[1]
 LOG = open(sys.argv[2], "a", buffering=1)
 
 # The hundreds say what the gateway does with the port (gateway.yaml), the last two digits what the server does.
-HUNDREDS = [8000, 8100, 8200, 8300, 8400, 8500, 8600, 8700]
+HUNDREDS = [8000, 8100, 8200, 8300, 8350, 8400, 8500, 8600, 8700]
 SELFTEST_PORT = 12080
 CHUNK = 1 << 18
 
