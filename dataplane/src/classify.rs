@@ -18,12 +18,12 @@ use crate::worker::{Arrival, Worker};
 
 impl<N: Nic> Worker<N> {
     /// Decides a packet that belongs to no flow.
-    pub(crate) fn classify(&mut self, now: Instant, key: Key, arrival: Arrival<'_, N::Frame>) {
+    pub(crate) fn classify(&mut self, now: Instant, key: Key, arrival: &Arrival<'_, N::Frame>) {
         let ip = arrival.ip;
         if let Transport::Tcp { header, .. } = &ip.kind
             && !is_opening(header)
         {
-            return self.stray(now, &arrival);
+            return self.stray(now, arrival);
         }
         if let Transport::Icmp(icmp::Message::EchoReply(_) | icmp::Message::Other { .. }) = &ip.kind {
             return self.counters.count(Counter::IcmpUnmatched);
@@ -42,11 +42,11 @@ impl<N: Nic> Worker<N> {
         };
         let decision = self.decide(&flow);
         match decision.verdict {
-            Verdict::Proxy { .. } => self.open_session(now, key, &arrival, &decision),
+            Verdict::Proxy { .. } => self.open_session(now, key, arrival, &decision),
             Verdict::Forward => self.open_forward(now, key, arrival),
-            Verdict::Local => self.local_service(now, &arrival),
+            Verdict::Local => self.local_service(now, arrival),
             Verdict::Drop(reason) => self.counters.count(reason),
-            Verdict::Reject(kind) => self.reject(now, &arrival, kind),
+            Verdict::Reject(kind) => self.reject(now, arrival, kind),
         }
     }
 

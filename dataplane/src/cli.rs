@@ -161,7 +161,7 @@ pub fn main() -> ExitCode {
     }
     if let Command::Run = cli.command {
         return match file::load(cli.config()) {
-            Ok(config) => crate::run::run(cli.config(), config),
+            Ok(config) => crate::run::run(cli.config(), &config),
             Err(failure) => report(&failure),
         };
     }

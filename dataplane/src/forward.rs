@@ -62,14 +62,14 @@ impl Forward {
 
 impl<N: Nic> Worker<N> {
     /// The first packet of a flow that the filter forwards.
-    pub(crate) fn open_forward(&mut self, now: Instant, key: Key, arrival: Arrival<'_, N::Frame>) {
+    pub(crate) fn open_forward(&mut self, now: Instant, key: Key, arrival: &Arrival<'_, N::Frame>) {
         let ip = arrival.ip;
         if self.draining {
             return self.counters.count(Counter::Draining);
         }
         let Some(next_hop) = self.routes.lookup(ip.destination) else {
             self.counters.count(Counter::NoRoute);
-            return self.send_icmp_error(now, &arrival, icmp::ErrorKind::Unreachable(icmp::Unreachable::Net));
+            return self.send_icmp_error(now, arrival, icmp::ErrorKind::Unreachable(icmp::Unreachable::Net));
         };
         let (tracking, lifetime) = match Tracking::new(ip) {
             Ok(begun) => begun,
@@ -116,7 +116,7 @@ impl<N: Nic> Worker<N> {
         forward: ForwardKey,
         direction: Direction,
         key: Key,
-        arrival: Arrival<'_, N::Frame>,
+        arrival: &Arrival<'_, N::Frame>,
     ) {
         let Some(found) = self.forwards.get_mut(forward) else { return };
         match found.tracking.update(direction, arrival.ip) {
@@ -132,21 +132,21 @@ impl<N: Nic> Worker<N> {
     }
 
     /// Sends a packet on.
-    fn pass(&mut self, now: Instant, forward: ForwardKey, direction: Direction, arrival: Arrival<'_, N::Frame>) {
+    fn pass(&mut self, now: Instant, forward: ForwardKey, direction: Direction, arrival: &Arrival<'_, N::Frame>) {
         let ip = arrival.ip;
         let Some(next_hop) = self.routes.lookup(ip.destination) else {
             self.counters.count(Counter::NoRoute);
-            return self.send_icmp_error(now, &arrival, icmp::ErrorKind::Unreachable(icmp::Unreachable::Net));
+            return self.send_icmp_error(now, arrival, icmp::ErrorKind::Unreachable(icmp::Unreachable::Net));
         };
         // RFC 1812 5.3.1: "a router MUST NOT forward a packet with a TTL of 1 or 0".
         if ip.ttl <= 1 {
             self.counters.count(Counter::TtlExpired);
-            return self.send_icmp_error(now, &arrival, icmp::ErrorKind::TimeExceeded { reassembly: false });
+            return self.send_icmp_error(now, arrival, icmp::ErrorKind::TimeExceeded { reassembly: false });
         }
         let mtu = self.interfaces.get(next_hop.interface).mtu;
         if ip.datagram().len() > usize::from(mtu) {
             self.counters.count(Counter::TooBig);
-            return self.send_icmp_error(now, &arrival, icmp::ErrorKind::TooBig { mtu: u32::from(mtu) });
+            return self.send_icmp_error(now, arrival, icmp::ErrorKind::TooBig { mtu: u32::from(mtu) });
         }
         if let Some(found) = self.forwards.get_mut(forward) {
             found.bytes[direction as usize] += ip.datagram().len() as u64;
@@ -160,7 +160,7 @@ impl<N: Nic> Worker<N> {
             packet::emit::forwarded(frame, link, &received.data()[datagram.clone()]).is_ok()
         });
         if delivery == Delivery::Unreachable {
-            self.send_icmp_error(now, &arrival, icmp::ErrorKind::Unreachable(icmp::Unreachable::Host));
+            self.send_icmp_error(now, arrival, icmp::ErrorKind::Unreachable(icmp::Unreachable::Host));
         }
     }
 

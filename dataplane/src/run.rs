@@ -30,7 +30,7 @@ use crate::worker::{Busy, Options, Worker};
 type Failure = Box<dyn std::error::Error>;
 
 /// Runs the gateway until it is told to stop.
-pub fn run(config_path: &Path, config: Config) -> ExitCode {
+pub fn run(config_path: &Path, config: &Config) -> ExitCode {
     match serve(config_path, config) {
         Ok(exit) => ended(&exit),
         Err(failure) => {
@@ -52,15 +52,15 @@ fn ended(exit: &Exit) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn serve(config_path: &Path, config: Config) -> Result<Exit, Failure> {
-    let policy = Arc::new(Policy::compile(&config, 1)?);
-    let cores = worker_cores(&config)?;
-    let eal = Eal::init(&eal_options(&config, &cores))?;
+fn serve(config_path: &Path, config: &Config) -> Result<Exit, Failure> {
+    let policy = Arc::new(Policy::compile(config, 1)?);
+    let cores = worker_cores(config)?;
+    let eal = Eal::init(&eal_options(config, &cores))?;
     for choice in eal.choices() {
         info!("{choice}");
     }
     let lcore = eal.workers().first().ok_or("DPDK has no worker core")?;
-    let (nic, ports) = open_ports(&eal, &config, &policy, lcore)?;
+    let (nic, ports) = open_ports(&eal, config, &policy, lcore)?;
 
     let seeds = seeds()?;
     let (table, writer) = control::tproxy::table(control::tproxy::limits::ENTRIES_DEFAULT, seeds[1]);

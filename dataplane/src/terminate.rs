@@ -32,13 +32,13 @@ impl<N: Nic> Worker<N> {
         };
         let Some(socket) = self.sessions.get(session).and_then(|session| session.socket(leg)) else {
             if leg == Leg::Client && self.while_held(now, session, header) {
-                self.classify(now, key, arrival);
+                self.classify(now, key, &arrival);
             }
             return;
         };
         if self.may_reuse(socket, header) {
             self.reap(now, socket);
-            return self.classify(now, key, arrival);
+            return self.classify(now, key, &arrival);
         }
         let ip = arrival.ip;
         let segment = Segment {

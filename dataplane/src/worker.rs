@@ -116,6 +116,7 @@ pub(crate) struct Arrival<'a, F> {
 
 impl<N: Nic> Worker<N> {
     /// A worker on `nic`; `ports` says, by interface id, which port each interface of the policy is on.
+    #[expect(clippy::too_many_arguments, reason = "what a core is made of, each of another type")]
     pub fn new(
         options: &Options,
         now: Instant,
@@ -228,8 +229,8 @@ impl<N: Nic> Worker<N> {
         let key = Key::new(arrival.interface, ip.protocol, ip.source_socket(), ip.destination_socket());
         match self.flows.find(&key).map(|id| (id, self.flows[id])) {
             Some((_, Step::Proxy { session, leg })) => self.proxied(now, session, leg, key, arrival),
-            Some((_, Step::Forward { forward, direction })) => self.forward(now, forward, direction, key, arrival),
-            None => self.classify(now, key, arrival),
+            Some((_, Step::Forward { forward, direction })) => self.forward(now, forward, direction, key, &arrival),
+            None => self.classify(now, key, &arrival),
         }
     }
 

@@ -63,8 +63,13 @@ fn malformed(world: &World) -> u64 {
 }
 
 /// A few of the names that this flood makes move, from each layer.
-const MALFORMED: [&str; 5] =
-    ["malformed_arp_unsupported", "malformed_ipv4_checksum", "malformed_ipv4_frame_short", "malformed_ipv6_frame_short", "malformed_tcp_checksum"];
+const MALFORMED: [&str; 5] = [
+    "malformed_arp_unsupported",
+    "malformed_ipv4_checksum",
+    "malformed_ipv4_frame_short",
+    "malformed_ipv6_frame_short",
+    "malformed_tcp_checksum",
+];
 
 /// The gateway's Ethernet address, as the client has resolved it.
 #[track_caller]

@@ -94,7 +94,7 @@ fn run(line: &str) -> Done {
     dispatch(&parse(line).unwrap_or_else(|kind| panic!("{line}: {kind}")))
 }
 
-fn file(text: &str) -> (std::path::PathBuf, Removed) {
+fn file(text: &str) -> (PathBuf, Removed) {
     let name = format!("limpid-cli-{}-{:p}.yaml", std::process::id(), text.as_ptr());
     let path = std::env::temp_dir().join(name);
     std::fs::write(&path, text).expect("the file can be written");
@@ -102,7 +102,7 @@ fn file(text: &str) -> (std::path::PathBuf, Removed) {
 }
 
 /// Takes the file away again.
-struct Removed(std::path::PathBuf);
+struct Removed(PathBuf);
 
 impl Drop for Removed {
     fn drop(&mut self) {

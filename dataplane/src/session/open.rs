@@ -26,6 +26,7 @@ use crate::worker::{Arrival, Worker, quotable};
 const TCP: u8 = 6;
 
 /// The server's side of a flow before it exists: where it goes and under which tuple.
+#[derive(Clone, Copy)]
 pub(crate) struct ServerSide {
     target: SocketAddr,
     local: SocketAddr,
