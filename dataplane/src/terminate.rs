@@ -1,4 +1,5 @@
-//! Segments in and out of the connections that end here.
+//! Segments in and out of the connections that end here: fed as they arrive, asked once per turn what they want to say.
+//! What cannot be sent for want of memory is lost as on a wire; the connection repeats it.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! Packets that wait to be sent together.
+//! Packets that wait to be sent together: as many as one call takes, no more, and freed if they are never sent.
 
 use std::ptr;
 

@@ -1,4 +1,4 @@
-//! Every bound of this crate, with its reason.
+//! Every bound of this crate, with its reason: what DPDK's tables, the drivers and a gateway's habits allow.
 
 /// Packets moved by one call: what the drivers' vector paths and their rings' thresholds are tuned for.
 pub const BURST: usize = 32;

@@ -1,4 +1,4 @@
-//! What may be set per connection, with defaults that suit a proxy.
+//! What may be set per connection, with defaults that suit a proxy; where one differs from Linux's, its line says why.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! All bounds of a connection, each with its reason.
+//! All bounds of a connection, each with its reason: what a peer may make us hold, repeat, wait for or look at.
 
 use std::time::Duration;
 

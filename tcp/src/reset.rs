@@ -1,4 +1,4 @@
-//! The answer to a segment that belongs to no connection.
+//! The answer to a segment that belongs to no connection (RFC 9293, 3.10.7.1); nothing is kept of either.
 
 use crate::options::Options;
 use crate::segment::{Flags, Header};

@@ -1,4 +1,5 @@
-//! `dpdk:` and `control:`: what the program runs in.
+//! `dpdk:` and `control:`: what the program runs in. Every key has a default; a core or a page size that this machine
+//! lacks is the start's business, not the file's.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

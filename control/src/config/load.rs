@@ -1,4 +1,5 @@
-//! The order in which a file is read: what later sections name comes first.
+//! The order in which a file is read: what later sections name comes first, so that a name nobody defined is told from
+//! one whose definition was faulty.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! `interfaces:` and `routes:`.
+//! `interfaces:` and `routes:`: the gateway's legs and the ways out of them. A route's gateway must stand in a network of
+//! one of the interfaces.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

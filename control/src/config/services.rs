@@ -1,4 +1,5 @@
-//! `services:` and `listeners:`.
+//! `services:` and `listeners:`: what is done with a flow, and the local port that leads there. A kind of proxy that this
+//! version does not have is a fault, not a default.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};

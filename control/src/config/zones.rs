@@ -1,4 +1,4 @@
-//! `zones:`.
+//! `zones:`: networks by name and the services they permit. A network belongs to one zone; the longest prefix decides.
 
 use ipnet::IpNet;
 use std::collections::HashMap;

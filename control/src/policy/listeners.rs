@@ -1,4 +1,4 @@
-//! Listeners: where `--on-port` leads.
+//! Listeners: where `--on-port` leads. One bound to the very address beats one bound to all; two at one place are a fault.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! Interfaces and routes: where the gateway stands.
+//! Interfaces and routes: where the gateway stands. Ids are places in the file and stay the same while the gateway runs.
 
 use std::net::IpAddr;
 

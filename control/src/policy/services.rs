@@ -1,4 +1,4 @@
-//! Services: what is done with a flow that a listener takes.
+//! Services: what is done with a flow that a listener takes. Plain values; the data plane gives them their meaning.
 
 use std::net::SocketAddr;
 use std::time::Duration;

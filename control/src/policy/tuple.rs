@@ -1,4 +1,4 @@
-//! What is known about a flow when it is decided.
+//! What is known about a flow when it is decided, and the names of protocols as operators write them.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What a flow must fit for a rule to match.
+//! What a flow must fit for a rule to match: values only, negation included. How they are written is the parser's matter.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! What has been read of a rule, and the rules that its comma lists make of it.
+//! What has been read of a rule, and the rules that its comma lists make of it: source outer, destination inner, as
+//! iptables does.
 
 use super::criteria::{Criteria, Family, Not};
 use super::lex::Word;

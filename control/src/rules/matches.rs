@@ -1,4 +1,4 @@
-//! The matches (`-m`) and their options.
+//! The matches (`-m`) and their options: which words belong to which match, which a match must have, which it implies.
 
 use super::criteria::{Match, Not, PortSet, Ports, States};
 use super::lex::Word;

@@ -1,4 +1,5 @@
-//! Ports in rules: numbers, ranges and the names people use.
+//! Ports in rules: numbers, ranges and the names people use. The names are IANA's for what firewalls are about; no file
+//! of the machine is read, so that a configuration means the same everywhere.
 
 use super::criteria::Ports;
 use crate::limits::MULTIPORT_SLOTS_MAX;

@@ -1,4 +1,4 @@
-//! What happens to a flow that fits a rule.
+//! What happens to a flow that fits a rule: values only. What a target may not do where it stands is checked elsewhere.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The targets (`-j`, `-g`) and their options.
+//! The targets (`-j`, `-g`) and their options: which words belong to which target, and which it must have.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! How a packet for the gateway itself ends when nothing is answered.
+//! How a packet for the gateway itself ends when nothing is answered: each end with its name and a sentence.
 
 use crate::neighbour::Learned;
 

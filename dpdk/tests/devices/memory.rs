@@ -1,4 +1,4 @@
-//! Pools and packets.
+//! Pools and packets: what is taken comes back, chains and slices included.
 
 use dpdk::{Full, Mbuf, MbufSlice, Pool, limits};
 

@@ -1,4 +1,4 @@
-//! Work on an lcore of its own.
+//! Work on an lcore of its own: it runs, it returns, it may panic.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,5 @@
-//! RFC 5681: one segment per round trip up, half of it down.
+//! RFC 5681: one segment per round trip up, half of it down. The yardstick for the others, and the choice where fairness
+//! to old senders matters.
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NewReno {

@@ -1,4 +1,4 @@
-//! What others may know of a connection.
+//! What others may know of a connection: how much waits in it, whether it has finished, and its figures.
 
 use std::time::Duration;
 

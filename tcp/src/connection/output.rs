@@ -1,4 +1,4 @@
-//! What to say next. One call, one segment; what matters most goes first.
+//! What to say next. One call, one segment; what matters most goes first: RST, handshake, lost data, new data, FIN, ACK.
 
 use crate::connection::{Connection, Signals};
 use crate::options::{Options, SackBlocks, Timestamp};

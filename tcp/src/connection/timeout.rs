@@ -1,4 +1,4 @@
-//! When a deadline comes: each timer's consequence, and when to set which.
+//! When a deadline comes: each timer's consequence, and when to set which. There is one deadline, the earliest.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A UDP datagram.
+//! A UDP datagram. Its checksum is always written, also where IPv4 would let it be 0 (RFC 768: 0 means none).
 
 use zerocopy::IntoBytes;
 use zerocopy::byteorder::network_endian::U16;

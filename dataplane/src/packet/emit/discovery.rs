@@ -1,4 +1,4 @@
-//! ARP and neighbour discovery messages.
+//! ARP and neighbour discovery messages, as RFC 826 and RFC 4861 lay them out; whom they go to is the caller's choice.
 
 use std::net::Ipv6Addr;
 

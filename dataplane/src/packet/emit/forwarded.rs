@@ -1,4 +1,4 @@
-//! A received datagram, sent on by a router.
+//! A received datagram, sent on by a router: one hop less to live, the IPv4 checksum adjusted, nothing else touched.
 
 use super::LinkOut;
 use crate::nic::{Frame, Full};

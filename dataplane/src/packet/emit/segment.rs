@@ -1,4 +1,5 @@
-//! A TCP segment, or a run of segments that the device cuts.
+//! A TCP segment, or a run of segments that the device cuts; then the checksum field holds the pseudo header's sum without
+//! a length, as DPDK wants it.
 
 use super::{Frame, Full, IpOut, Layout, LinkOut, Offloads, set_offload};
 use crate::packet::{PROTOCOL_TCP, checksum};
