@@ -86,7 +86,12 @@ impl Gateway {
     #[must_use]
     pub fn with(now: Instant, random: &mut Random, yaml: &str, settings: &Settings) -> Self {
         let (config, policy) = compile(yaml).unwrap_or_else(|faults| panic!("{faults}"));
-        let policy = Arc::new(policy);
+        Self::of(now, random, config, Arc::new(policy), settings)
+    }
+
+    /// The same of a configuration that has been read and compiled already.
+    #[must_use]
+    pub fn of(now: Instant, random: &mut Random, config: Config, policy: Arc<Policy>, settings: &Settings) -> Self {
         let mut devices: Vec<String> = Vec::new();
         for interface in policy.interfaces() {
             if !devices.contains(&interface.port) {

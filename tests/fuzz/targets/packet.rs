@@ -24,9 +24,13 @@ fuzz_target!(|data: &[u8]| {
         let transport = &frame[ip.transport.clone()];
         let _ends = (ip.source_socket(), ip.destination_socket());
         match &ip.kind {
-            Transport::Tcp { payload, .. } | Transport::Udp { payload, .. } => {
+            Transport::Tcp { payload, .. } => {
                 assert!(payload.start >= ip.transport.start && payload.end == ip.transport.end);
-                assert!(frame[payload.clone()].len() <= transport.len());
+            }
+            // RFC 768 lets a datagram be shorter than the IP packet that carries it.
+            Transport::Udp { payload, .. } => {
+                assert!(payload.start == ip.transport.start + 8 && payload.end <= ip.transport.end);
+                assert!(frame[payload.clone()].len() + 8 <= transport.len());
             }
             Transport::Icmp(_) | Transport::Other => {}
         }
