@@ -6,6 +6,7 @@
 //! `bench/history.jsonl`.
 
 mod compare;
+mod machine;
 mod report;
 mod scenario;
 mod stopwatch;

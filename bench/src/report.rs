@@ -8,6 +8,8 @@ use std::fmt;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
+use crate::machine;
+
 /// An empty histogram of nanoseconds, up to a minute, to three digits.
 pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds in order")
@@ -90,6 +92,8 @@ impl Report {
             "cycles_per_unit": self.cycles_per_unit,
             "latency_us": latency,
             "drops": self.drops,
+            "machine": machine::processor(),
+            "commit": machine::commit(),
         });
         if let Some(bytes) = self.bytes_per_flow {
             line["bytes_per_flow"] = json!(bytes);

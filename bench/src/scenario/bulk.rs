@@ -13,8 +13,8 @@ use tcp::{Config, Connection, State};
 use super::ends::{Arrived, End, Servers, Tuple, opening};
 use super::rig::Rig;
 use super::{Progress, Settings};
+use crate::machine;
 use crate::report::{Rate, Report};
-use crate::stopwatch::cycles_per_second;
 
 /// Connections, if nothing else is said.
 const CONNECTIONS: usize = 8;
@@ -58,7 +58,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
         scenario: "bulk",
         params: params.into(),
         rate: Rate::Bits(received as f64 * 8.0 / busy),
-        cycles_per_unit: busy * cycles_per_second()? / received as f64,
+        cycles_per_unit: busy * machine::cycles_per_second()? / received as f64,
         drops: rig.drops(),
         latency: rig.turns,
         bytes_per_flow: None,

@@ -13,8 +13,9 @@ use hdrhistogram::Histogram;
 use serde_json::json;
 
 use super::{Progress, Settings};
+use crate::machine;
 use crate::report::{Peer, Rate, Report};
-use crate::stopwatch::{Stopwatch, cycles_per_second};
+use crate::stopwatch::Stopwatch;
 
 const TCP: u8 = 6;
 /// Decisions between two looks at the clock.
@@ -49,7 +50,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
         scenario: "classify",
         params: params.into(),
         rate: Rate::Operations(with_many.per_second),
-        cycles_per_unit: cycles_per_second()? / with_many.per_second,
+        cycles_per_unit: machine::cycles_per_second()? / with_many.per_second,
         latency: with_many.latency,
         bytes_per_flow: None,
         drops: BTreeMap::new(),

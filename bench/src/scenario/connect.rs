@@ -14,8 +14,8 @@ use tcp::{Config, Connection, Instant, State};
 use super::ends::{Arrived, End, Servers, Tuple, opening};
 use super::rig::Rig;
 use super::{Progress, Settings};
+use crate::machine;
 use crate::report::{Rate, Report};
-use crate::stopwatch::cycles_per_second;
 
 /// Clients at a time, if nothing else is said.
 const CLIENTS: usize = 64;
@@ -54,7 +54,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
         scenario: "connect",
         params: params.into(),
         rate: Rate::Connections(done / busy),
-        cycles_per_unit: busy * cycles_per_second()? / done,
+        cycles_per_unit: busy * machine::cycles_per_second()? / done,
         drops: rig.drops(),
         latency: rig.turns,
         bytes_per_flow: None,

@@ -17,8 +17,9 @@ use hdrhistogram::Histogram;
 use serde_json::json;
 
 use super::{Progress, Settings};
+use crate::machine;
 use crate::report::{Peer, Rate, Report};
-use crate::stopwatch::{Stopwatch, cycles_per_second};
+use crate::stopwatch::Stopwatch;
 
 const TCP: u8 = 6;
 /// Look-ups between two looks at the clock.
@@ -47,7 +48,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
         scenario: "lookup",
         params: params.into(),
         rate: Rate::Operations(ours.per_second),
-        cycles_per_unit: cycles_per_second()? / ours.per_second,
+        cycles_per_unit: machine::cycles_per_second()? / ours.per_second,
         latency: ours.latency,
         bytes_per_flow: None,
         drops: BTreeMap::new(),
