@@ -2,17 +2,21 @@
 //!
 //! One window and one threshold, which recovery reads and sets; what differs between the algorithms, growth without loss
 //! and how far to fall, is in an enum: the set is closed. Slow start is the same for all and leaves early by HyStart++.
-//! What must hold: the window is at least one segment; it grows only while it is what limits us (RFC 7661's concern).
+//! What must hold: the window is at least one segment; it grows only while it is what limits us, and a loss falls from what
+//! was used of it (RFC 7661, `validation.rs`).
 
 mod cubic;
 mod hystart;
 mod newreno;
+mod validation;
 
 use std::time::Duration;
 
 use cubic::Cubic;
 use hystart::HyStart;
 use newreno::NewReno;
+pub(crate) use validation::Use;
+use validation::Validation;
 
 use crate::limits;
 use crate::seq::Position;
@@ -43,6 +47,7 @@ pub(crate) struct Congestion {
     segment: u64,
     controller: Controller,
     hystart: HyStart,
+    validation: Validation,
 }
 
 /// What an acknowledgment means for the window.
@@ -76,7 +81,14 @@ impl Congestion {
             Algorithm::NewReno => Controller::NewReno(NewReno::default()),
         };
         let window = initial_window(segment);
-        Congestion { window, threshold: u64::MAX, segment, controller, hystart: HyStart::default() }
+        Congestion {
+            window,
+            threshold: u64::MAX,
+            segment,
+            controller,
+            hystart: HyStart::default(),
+            validation: Validation::default(),
+        }
     }
 
     /// RFC 5681, 3.1: "if the SYN or SYN/ACK is lost, the initial window ... MUST be at most one segment".
@@ -132,12 +144,28 @@ impl Congestion {
         };
     }
 
-    /// Segments were lost: sets the threshold; how the window gets there is recovery's matter.
-    pub(crate) fn on_loss(&mut self) -> Before {
+    /// How much of the window is used. RFC 7661, 4.4: after five minutes of little use "ssthresh = max(ssthresh, 3*cwnd/4)" and
+    /// "cwnd = max(1/2*cwnd, IW)".
+    pub(crate) fn on_use(&mut self, used: &Use) {
+        if self.validation.on_ack(used, self.window) {
+            let known = if self.threshold == u64::MAX { 0 } else { self.threshold };
+            self.threshold = known.max(self.window * 3 / 4);
+            self.window = (self.window / 2).max(initial_window(self.segment).min(self.window));
+        }
+    }
+
+    /// Segments were lost, of `flight` bytes that were sent: sets the threshold; how the window gets there is recovery's matter.
+    pub(crate) fn on_loss(&mut self, flight: u64) -> Before {
         let before = Before { window: self.window, threshold: self.threshold, controller: self.controller.clone() };
+        // RFC 7661, 4.4.1: in the non-validated phase the fall is from "max(pipeACK, LossFlightSize)".
+        let used = match self.validation.pipe_ack() {
+            Some(pipe) if !self.validation.is_validated(self.window) => pipe.max(flight).min(self.window),
+            _ => self.window,
+        };
+        self.validation.on_loss();
         let target = match &mut self.controller {
-            Controller::Cubic(cubic) => cubic.on_loss(self.window, self.segment),
-            Controller::NewReno(reno) => reno.on_loss(self.window),
+            Controller::Cubic(cubic) => cubic.on_loss(used, self.segment),
+            Controller::NewReno(reno) => reno.on_loss(used),
         };
         self.threshold = target.max(2 * self.segment);
         before

@@ -39,6 +39,9 @@ pub(crate) const INITIAL_WINDOW_SEGMENTS: u64 = 10;
 /// See [`INITIAL_WINDOW_SEGMENTS`].
 pub(crate) const INITIAL_WINDOW_BYTES: u64 = 14_600;
 
+/// RFC 7661, 4.4: "Non-Validated Period (NVP) ... five minutes": how long a window is kept that is not used.
+pub(crate) const NON_VALIDATED_PERIOD: Duration = Duration::from_secs(300);
+
 /// RFC 6298, 2.1: before a measurement, "the sender SHOULD set RTO <- 1 second".
 pub(crate) const RTO_INITIAL: Duration = Duration::from_secs(1);
 /// RFC 6298, 5.7: after a lost SYN, "the RTO MUST be re-initialized to 3 seconds when data transmission begins".

@@ -10,10 +10,12 @@
 //! Detection is RACK's (`rack.rs`) where the peer does SACK, duplicate ACKs' where not (RFC 6582). In Recovery, `prr.rs` says
 //! how much may be sent; in Loss, slow start does. This file holds the facts; `transmit/ack.rs` decides.
 
+mod forward;
 mod prr;
 mod rack;
 mod undo;
 
+pub(crate) use forward::{Forward, Seen, Verdict};
 pub(crate) use prr::Prr;
 pub(crate) use rack::{Measure, Rack};
 pub(crate) use undo::Undo;
@@ -59,6 +61,8 @@ pub(crate) struct Recovery {
     pub(crate) rack: Rack,
     pub(crate) prr: Prr,
     pub(crate) undo: Option<Undo>,
+    /// After a timeout, while it is being found out whether it was needless.
+    pub(crate) forward: Option<Forward>,
     pub(crate) tail_probe: Option<TailProbe>,
     /// Without SACK: duplicate ACKs in a row, and the bytes they stand for.
     pub(crate) duplicates: u32,
@@ -75,6 +79,7 @@ impl Recovery {
             rack: Rack::new(),
             prr: Prr::default(),
             undo: None,
+            forward: None,
             tail_probe: None,
             duplicates: 0,
             assumed: 0,
@@ -87,6 +92,7 @@ impl Recovery {
         self.phase = phase;
         self.point = point;
         self.force = true;
+        self.forward = None;
         self.tail_probe = None;
     }
 
@@ -94,6 +100,7 @@ impl Recovery {
     pub(crate) fn end(&mut self) {
         self.phase = Phase::Open;
         self.undo = None;
+        self.forward = None;
         self.duplicates = 0;
         self.assumed = 0;
         self.force = false;

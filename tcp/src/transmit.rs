@@ -319,6 +319,11 @@ impl<P: Payload> Transmit<P> {
         self.unsent() > 0 || self.fin.is_some_and(|fin| self.nxt <= fin)
     }
 
+    /// New data waits, and the peer takes it.
+    fn may_send_new(&self) -> bool {
+        self.unsent() > 0 && self.window.right() > self.nxt && self.board.has_room()
+    }
+
     /// Bytes written and not acknowledged.
     pub(crate) fn held(&self) -> u64 {
         self.buffer.len()

@@ -43,7 +43,7 @@ fn slow_start_doubles_and_leaves_when_the_round_trip_time_rises() {
 fn newreno_halves_and_climbs_by_a_segment_per_round_trip() {
     let (mut congestion, mut now) = (Congestion::new(Algorithm::NewReno, SEGMENT), Instant::ZERO);
     congestion.set_window(100_000);
-    congestion.on_loss();
+    congestion.on_loss(u64::MAX);
     assert_eq!(congestion.threshold(), 50_000);
     congestion.set_window(congestion.threshold());
     rounds(&mut congestion, &mut now, Duration::from_millis(50), 10);
@@ -54,7 +54,7 @@ fn newreno_halves_and_climbs_by_a_segment_per_round_trip() {
 fn cubic_falls_to_seven_tenths_and_is_back_after_k() {
     let (mut congestion, mut now) = (Congestion::new(Algorithm::Cubic, SEGMENT), Instant::ZERO);
     congestion.set_window(1_000_000);
-    congestion.on_loss();
+    congestion.on_loss(u64::MAX);
     congestion.set_window(congestion.threshold());
     assert_eq!(congestion.window(), 700_000);
     // K = cbrt(300 / 0.4) = 9.1 s
@@ -68,7 +68,7 @@ fn cubic_falls_to_seven_tenths_and_is_back_after_k() {
 fn cubic_is_not_slower_than_reno_on_short_paths() {
     let (mut congestion, mut now) = (Congestion::new(Algorithm::Cubic, SEGMENT), Instant::ZERO);
     congestion.set_window(20_000);
-    congestion.on_loss();
+    congestion.on_loss(u64::MAX);
     congestion.set_window(congestion.threshold());
     rounds(&mut congestion, &mut now, Duration::from_millis(1), 100);
     // Reno's rate with this beta: 14 + 0.53 a round until 20, then 1 a round.
@@ -79,7 +79,7 @@ fn cubic_is_not_slower_than_reno_on_short_paths() {
 fn a_loss_that_was_none_is_taken_back() {
     let mut congestion = Congestion::new(Algorithm::Cubic, SEGMENT);
     congestion.set_window(77_000);
-    let before = congestion.on_loss();
+    let before = congestion.on_loss(u64::MAX);
     congestion.on_timeout();
     assert_eq!(congestion.window(), SEGMENT);
     congestion.undo(before);
@@ -102,7 +102,23 @@ fn the_threshold_is_at_least_two_segments() {
         let mut congestion = Congestion::new(algorithm, SEGMENT);
         congestion.set_window(0);
         assert_eq!(congestion.window(), SEGMENT);
-        congestion.on_loss();
+        congestion.on_loss(u64::MAX);
         assert_eq!(congestion.threshold(), 2 * SEGMENT);
     }
+}
+
+#[test]
+fn a_loss_falls_from_what_was_used_of_the_window() {
+    let (mut congestion, una) = (Congestion::new(Algorithm::NewReno, SEGMENT), Position::of_syn(SeqNumber(1)));
+    congestion.set_window(100_000);
+    for i in 1..5 {
+        let (una, now) = (una + i * 20_000, Instant::from_micros(i * 50_000));
+        let smoothed = Duration::from_millis(50);
+        congestion.on_use(&Use { now, acked: 20_000, una, nxt: una + 20_000, smoothed, limited: false });
+    }
+    congestion.on_loss(30_000);
+    assert_eq!(congestion.threshold(), 15_000, "RFC 7661, 4.4.1: of the larger of pipeACK and what is in flight");
+    congestion.set_window(100_000);
+    congestion.on_loss(30_000);
+    assert_eq!(congestion.threshold(), 50_000, "no sample yet: validated");
 }

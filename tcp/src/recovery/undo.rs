@@ -57,7 +57,7 @@ mod tests {
     use crate::seq::SeqNumber;
 
     fn undo() -> Undo {
-        Undo::new(Congestion::new(Algorithm::Cubic, 1_000).on_loss(), una())
+        Undo::new(Congestion::new(Algorithm::Cubic, 1_000).on_loss(u64::MAX), una())
     }
 
     fn una() -> Position {

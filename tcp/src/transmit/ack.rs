@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use crate::congestion::Growth;
+use crate::congestion::{Growth, Use};
 use crate::limits;
 use crate::options::SackBlocks;
 use crate::payload::Payload;
-use crate::recovery::{Measure, Phase, Undo};
+use crate::recovery::{Measure, Phase, Seen, Undo, Verdict};
 use crate::scoreboard::Delivered;
 use crate::seq::Position;
 use crate::time::Instant;
@@ -65,15 +65,15 @@ impl<P: Payload> Transmit<P> {
         let window_moved = self.window.update(facts.seq, facts.ack, facts.window);
         let sample = self.measure(facts, &delivered, advanced, flight);
 
+        let repeated = !advanced && !facts.carries && !window_moved && facts.ack == self.una && !self.board.is_empty();
         if !self.sack {
-            let repeated =
-                !advanced && !facts.carries && !window_moved && facts.ack == self.una && !self.board.is_empty();
             self.count_duplicates(repeated, facts.ack - una, &mut delivered);
         }
         self.end_probe(facts, duplicate, advanced);
         if self.is_spurious(facts, duplicate, &delivered) {
             self.undo();
         }
+        self.test_timeout(facts.now, advanced, repeated, delivered.latest_once.is_some());
         let repaired = self.recovery.phase != Phase::Open && self.una >= self.recovery.point && advanced;
         if repaired {
             self.leave_recovery();
@@ -82,6 +82,9 @@ impl<P: Payload> Transmit<P> {
 
         if self.board.lost() > 0 && self.recovery.phase == Phase::Open && self.board.lost() > lost {
             self.enter_recovery(delivered.bytes);
+        }
+        if advanced {
+            self.note_use(facts.now, facts.ack - una, was_limited);
         }
         let was_limited = was_limited && !repaired;
         let evidence = Evidence { sample, was_limited, advanced, new_loss: self.board.lost() > lost };
@@ -180,7 +183,7 @@ impl<P: Payload> Transmit<P> {
             self.recovery.tail_probe = None;
         } else if facts.ack > probe.end {
             self.recovery.tail_probe = None;
-            self.congestion.on_loss();
+            self.congestion.on_loss(self.board_outstanding());
             self.congestion.set_window(self.congestion.threshold());
         }
     }
@@ -207,6 +210,23 @@ impl<P: Payload> Transmit<P> {
         }
     }
 
+    /// RFC 5682, 2.1: goes on with finding out whether the timeout was needless.
+    fn test_timeout(&mut self, now: Instant, advanced: bool, repeated: bool, once: bool) {
+        let (una, has_new) = (self.una, self.may_send_new());
+        let Some(forward) = &mut self.recovery.forward else { return };
+        match forward.on_ack(&Seen { una, advanced, repeated, once, has_new }) {
+            Verdict::Wait => {}
+            Verdict::SendTwo => self.congestion.set_window(self.in_flight() + 2 * self.segment),
+            Verdict::Spurious => self.undo(),
+            Verdict::Genuine => {
+                self.recovery.forward = None;
+                self.lose_all(now);
+                // 3a: "the congestion window ... MUST be set to no more than 3 * MSS".
+                self.congestion.set_window(if advanced { self.segment } else { 3 * self.segment });
+            }
+        }
+    }
+
     /// RFC 9937: "at the end of recovery, cwnd = ssthresh". After a timeout slow start has set it already.
     fn leave_recovery(&mut self) {
         if self.recovery.phase == Phase::Recovery {
@@ -221,14 +241,19 @@ impl<P: Payload> Transmit<P> {
         if self.recovery.rack.on_delivered(facts.now, delivered, echo, min_rtt) {
             self.counts.reordered += 1;
         }
-        self.detect(facts.now)
+        if self.recovery.forward.is_some() { None } else { self.detect(facts.now) }
+    }
+
+    fn note_use(&mut self, now: Instant, acked: u64, limited: bool) {
+        let smoothed = self.rtt.smoothed().unwrap_or_default();
+        self.congestion.on_use(&Use { now, acked, una: self.una, nxt: self.nxt, smoothed, limited });
     }
 
     /// During recovery PRR sets the window. Otherwise it grows by what this acknowledgment delivered, if SND.UNA moved
     /// (RFC 5681, 3.2: not by duplicates) and the window was what limited us.
     fn adjust_window(&mut self, now: Instant, delivered: &Delivered, evidence: &Evidence) {
         let bytes = delivered.bytes;
-        if bytes == 0 {
+        if bytes == 0 || self.recovery.forward.is_some() {
             return;
         }
         if self.recovery.phase == Phase::Recovery {

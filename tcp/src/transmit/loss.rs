@@ -1,7 +1,7 @@
-//! What silence means: timeouts, and segments that the path cannot carry.
+//! What silence means: timeouts, and segments that the path cannot carry. What is lost is marked here, sent elsewhere.
 
 use crate::payload::Payload;
-use crate::recovery::{Phase, Prr, Undo};
+use crate::recovery::{Forward, Phase, Prr, Undo};
 use crate::seq::Position;
 use crate::time::Instant;
 use crate::transmit::{Transmit, segment_payload};
@@ -21,16 +21,31 @@ impl<P: Payload> Transmit<P> {
         }
         // RFC 5681, 3.1: ssthresh is set once, "when a TCP sender detects segment loss using the retransmission timer and the
         // given segment has not yet been resent by way of the retransmission timer".
+        let first = self.recovery.phase == Phase::Open;
         if self.recovery.phase != Phase::Loss {
-            let before = self.congestion.on_loss();
+            let before = self.congestion.on_loss(self.board_outstanding());
             self.recovery.undo = Some(Undo::new(before, self.una));
         }
         self.congestion.on_timeout();
         self.recovery.begin(Phase::Loss, self.nxt);
         (self.recovery.duplicates, self.recovery.assumed) = (0, 0);
+        if first && self.board.sacked() == 0 && self.may_send_new() {
+            self.board.lose_front(self.segment);
+            self.recovery.forward = self.board.first_lost().map(|(_, end)| Forward::begin(end));
+        } else {
+            self.lose_all(now);
+        }
+    }
+
+    /// What was sent before the repair began and is old enough not to be on its way any more is lost; without SACK, all.
+    pub(super) fn lose_all(&mut self, now: Instant) {
         let (una, sack, window) = (self.una, self.sack, self.reordering_window());
         let Transmit { board, recovery, .. } = self;
-        board.judge(|entry| Some(!sack || entry.start == una || recovery.rack.lost_at_timeout(entry, now, window)));
+        let point = recovery.point;
+        board.judge(|entry| {
+            let old = !sack || entry.start == una || recovery.rack.lost_at_timeout(entry, now, window);
+            Some(old && entry.end <= point)
+        });
     }
 
     /// RFC 8985, 7.3: the probe timer ran out.
@@ -40,6 +55,9 @@ impl<P: Payload> Transmit<P> {
 
     /// RFC 8985, 6.2, step 5: the reordering timer ran out. Gives when to look again.
     pub(crate) fn on_reordering_timeout(&mut self, now: Instant) -> Option<Instant> {
+        if self.recovery.forward.is_some() {
+            return None;
+        }
         let again = self.detect(now);
         if self.board.lost() > 0 && self.recovery.phase == Phase::Open {
             self.enter_recovery(0);
@@ -69,7 +87,7 @@ impl<P: Payload> Transmit<P> {
     /// Fast recovery begins. `delivered`: by the acknowledgment that shows the loss.
     pub(super) fn enter_recovery(&mut self, delivered: u64) {
         let flight = self.board_outstanding() - self.board.sacked() + delivered;
-        let before = self.congestion.on_loss();
+        let before = self.congestion.on_loss(self.board_outstanding() + delivered);
         self.recovery.undo = Some(Undo::new(before, self.una));
         self.recovery.begin(Phase::Recovery, self.nxt);
         self.recovery.prr = Prr::begin(flight);
