@@ -142,7 +142,11 @@ impl<N: Nic> Worker<N> {
         let zone = |id: Option<control::policy::ZoneId>| id.map(|id| session.policy.zone(id).name.clone());
         let info = |leg: Leg| session.socket(leg).and_then(|key| self.socket_info(key));
         let (client, server) = (info(Leg::Client), info(Leg::Server));
-        let moved = |info: &Option<tcp::Info>| info.as_ref().map_or(0, |info| info.bytes_received);
+        let received = |info: &Option<tcp::Info>| info.as_ref().map_or(0, |info| info.bytes_received);
+        let (to_server, to_client) = match session.ended {
+            Some(ended) => (ended.record().2, ended.record().3),
+            None => (received(&client), received(&server)),
+        };
         FlowRecord {
             core: self.core,
             id: session.id,
@@ -155,8 +159,8 @@ impl<N: Nic> Worker<N> {
             state: session.stage().to_owned(),
             client_zone: zone(session.client_zone),
             server_zone: zone(session.server_zone),
-            bytes_to_server: moved(&client),
-            bytes_to_client: moved(&server),
+            bytes_to_server: to_server,
+            bytes_to_client: to_client,
             age_ms: (now - session.started).as_millis() as u64,
             idle_ms: (now - session.last).as_millis() as u64,
             generation: session.policy.generation(),

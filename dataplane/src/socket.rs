@@ -81,6 +81,8 @@ pub struct Socket<P: tcp::Payload> {
     pub was_owned: bool,
     /// Which timer of the wheel counts; later ones that still ring are ignored.
     pub armed: Option<Instant>,
+    /// It says nothing (but RST) until the session's client is established: see [`crate::session::mirror`].
+    pub muted: bool,
     /// It is in the core's list of those in TIME-WAIT.
     pub waits: bool,
     touched: bool,
@@ -100,6 +102,7 @@ impl<P: tcp::Payload> Socket<P> {
             owned: false,
             was_owned: false,
             armed: None,
+            muted: false,
             waits: false,
             touched: false,
             waker: None,
@@ -164,6 +167,14 @@ impl<P: tcp::Payload> Sockets<P> {
         {
             socket.touched = true;
             self.touched.push(key);
+        }
+    }
+
+    /// Lets it speak from now on.
+    pub fn unmute(&mut self, key: SocketKey) {
+        if let Some(socket) = self.sockets.get_mut(key) {
+            socket.muted = false;
+            self.touch(key);
         }
     }
 

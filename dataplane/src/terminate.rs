@@ -130,6 +130,9 @@ impl<N: Nic> Worker<N> {
         let shared = Rc::clone(&self.shared);
         let mut sockets = shared.sockets.borrow_mut();
         let Some(socket) = sockets.get_mut(key) else { return };
+        if socket.muted && socket.connection.error().is_none() {
+            return;
+        }
         if socket.path.generation != self.policy.generation() {
             self.reroute(&mut socket.path);
         }

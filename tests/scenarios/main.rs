@@ -10,6 +10,7 @@ mod echo;
 mod entries;
 mod first_word;
 mod flood;
+mod forged;
 mod forward;
 mod half_close;
 mod handshake;

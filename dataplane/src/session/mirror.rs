@@ -7,6 +7,9 @@
 //! | ICMP error from the network | that error, quoting its own SYN |
 //! | no neighbour: nobody answers ARP or ND | our host unreachable, as a router sends it (RFC 1812 5.2.7.1) |
 //! | nothing | nothing |
+//!
+//! The server's SYN-ACK is acknowledged only when the client has acknowledged ours: who forges SYNs from addresses of
+//! others gets the server no further than a half-open connection, as without a gateway.
 
 use tcp::{Connection, Instant, Opening, TimestampClock};
 
@@ -30,10 +33,10 @@ impl<N: Nic> Worker<N> {
         let interface = self.interfaces.get(next_hop.interface);
         let mss_max = interface.mss(client.is_ipv6());
         let opening = {
-            let sockets = self.shared.sockets.borrow();
-            let Some(peer) = sockets.get(server).and_then(|socket| socket.connection.peer_syn().copied()) else {
-                return;
-            };
+            let mut sockets = self.shared.sockets.borrow_mut();
+            let Some(server) = sockets.get_mut(server) else { return };
+            let Some(peer) = server.connection.peer_syn().copied() else { return };
+            server.muted = true;
             Opening {
                 isn: peer.seq,
                 mss: peer.options.mss.unwrap_or(crate::limits::MSS_UNSAID).min(mss_max),

@@ -50,6 +50,9 @@ impl<N: Nic> Worker<N> {
         }
         self.half_open -= 1;
         self.counters.count(Counter::SessionsServed);
+        if let Some(server) = session.server_socket {
+            self.shared.sockets.borrow_mut().unmute(server);
+        }
         let Some(client) = session.client_socket else { return };
         let service = session.policy.service(session.service);
         let zone = |id: Option<control::policy::ZoneId>| id.map(|id| Rc::from(session.policy.zone(id).name.as_str()));
