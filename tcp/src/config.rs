@@ -33,6 +33,11 @@ pub struct Config {
     pub user_timeout: Option<Duration>,
     /// Congestion control.
     pub congestion: Algorithm,
+    /// RFC 3168: answer and ask for explicit congestion notification; used if the peer does too. Off: middles that clear or
+    /// drop it exist. A mirror sets it to what the other end's SYN or SYN-ACK says, [`PeerSyn::does_ecn`].
+    ///
+    /// [`PeerSyn::does_ecn`]: crate::PeerSyn::does_ecn
+    pub ecn: bool,
     /// How long an acknowledgment may wait for company (RFC 9293, 3.8.6.3: less than half a second). Zero: not at all.
     pub delayed_ack: Duration,
     /// Nagle's algorithm. Off: a proxy sends what it was given, when it was given (RFC 9293, 3.7.4 MUST-17).
@@ -71,6 +76,7 @@ impl Default for Config {
             keepalive: None,
             user_timeout: None,
             congestion: Algorithm::Cubic,
+            ecn: false,
             delayed_ack: Duration::from_millis(40),
             nagle: false,
         }

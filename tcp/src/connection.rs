@@ -21,6 +21,7 @@ use bitflags::bitflags;
 use crate::acknowledge::Acknowledge;
 use crate::challenge::ChallengeLimit;
 use crate::config::Config;
+use crate::ecn::Notification;
 use crate::open::{Agreed, Opening, PeerSyn};
 use crate::options::Options;
 use crate::payload::Payload;
@@ -88,6 +89,7 @@ pub struct Connection<P> {
     receive: Receive<P>,
     acknowledge: Acknowledge,
     recent: Recent,
+    notification: Notification,
     timers: Timers,
     challenge: ChallengeLimit,
     /// A segment outside of the connection's own stream: the RST of RFC 9293, 3.10.7.3.
@@ -147,6 +149,7 @@ impl<P: Payload> Connection<P> {
             receive: Receive::new(Position::of_syn(SeqNumber(0)), config.receive_buffer, 0),
             acknowledge: Acknowledge::new(opening.mss),
             recent: Recent::default(),
+            notification: Notification::default(),
             timers: Timers::new(),
             challenge: ChallengeLimit::default(),
             aside: None,
@@ -192,7 +195,7 @@ impl<P: Payload> Connection<P> {
     /// Room for [`write`](Connection::write).
     #[must_use]
     pub fn writable(&self) -> usize {
-        if !self.state.may_send() {
+        if !self.state.may_send() || self.transmit.pieces() >= limits::SEND_PIECES_MAX {
             return 0;
         }
         usize::try_from(self.transmit.room()).unwrap_or(usize::MAX)

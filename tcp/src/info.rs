@@ -15,6 +15,8 @@ pub struct Info {
     pub timestamps: bool,
     /// SACK is in use.
     pub sack: bool,
+    /// Explicit congestion notification is in use.
+    pub ecn: bool,
     /// Shift of the windows we receive.
     pub snd_wscale: u8,
     /// Shift of the windows we send.

@@ -28,6 +28,7 @@ mod config;
 mod congestion;
 mod connection;
 mod discard;
+mod ecn;
 mod icmp;
 mod info;
 mod isn;

@@ -84,6 +84,11 @@ pub(crate) struct Transmit<P> {
     /// What was sent up to here was held back by the congestion window, so its acknowledgment may widen it.
     limited: Position,
     last_sent: Instant,
+    /// SND.NXT when the window was reduced last, and whether the peer, if it does ECN, is still to hear of it.
+    reduced_at: Position,
+    reduced: bool,
+    /// The peer has echoed a mark, so it does ECN.
+    ecn: bool,
     /// A tail probe is due.
     probe: bool,
     /// The next segment may be smaller than is wise: the persist timer ran out.
@@ -121,6 +126,9 @@ impl<P: Payload> Transmit<P> {
             nagle: settings.nagle,
             limited: iss,
             last_sent: now,
+            reduced_at: iss,
+            reduced: false,
+            ecn: false,
             probe: false,
             small: false,
             counts: Counts::default(),
@@ -156,7 +164,8 @@ impl<P: Payload> Transmit<P> {
 
     /// The next segment, with at most `limit` bytes of payload.
     pub(crate) fn next(&mut self, now: Instant, limit: usize) -> Option<Outgoing> {
-        let limit = (limit as u64).max(1);
+        // RFC 3168's CWR belongs to one segment, which not every NIC that cuts a larger one sees to.
+        let limit = if self.reduced { (limit as u64).min(self.segment) } else { limit as u64 }.max(1);
         if std::mem::take(&mut self.probe)
             && let Some(outgoing) = self.next_probe(now, limit)
         {
@@ -183,6 +192,11 @@ impl<P: Payload> Transmit<P> {
             outgoing
         } else {
             let (start, end) = self.board.tail(limit)?;
+            if end > self.window.right() {
+                // A window taken back (RFC 9293, 3.8.6) left the tail outside: the timeout's turn, not another probe's.
+                self.recovery.tail_probe = Some(TailProbe { end: self.nxt, again: false });
+                return None;
+            }
             let outgoing = self.outgoing(start, end, true);
             self.send_again(now, outgoing);
             outgoing
@@ -285,6 +299,11 @@ impl<P: Payload> Transmit<P> {
         }
     }
 
+    /// The window was reduced, for whatever reason, and the peer was not told.
+    pub(crate) fn take_reduced(&mut self) -> bool {
+        std::mem::take(&mut self.reduced)
+    }
+
     fn restart_after_idle(&mut self, now: Instant) {
         let idle = now - self.last_sent;
         let timeout = self.rtt.timeout();
@@ -327,6 +346,11 @@ impl<P: Payload> Transmit<P> {
     /// Bytes written and not acknowledged.
     pub(crate) fn held(&self) -> u64 {
         self.buffer.len()
+    }
+
+    /// Chunks held.
+    pub(crate) fn pieces(&self) -> usize {
+        self.buffer.pieces()
     }
 
     /// Room to write.

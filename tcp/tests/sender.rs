@@ -2,8 +2,8 @@
 
 mod peer;
 
-use peer::{Out, Script, config, opening};
-use tcp::{Info, Options};
+use peer::{Out, Script, config, header, opening, options};
+use tcp::{Config, Connection, Ecn, Flags, Header, Info, Options, Segment};
 
 fn brief(out: &[Out]) -> Vec<(u32, usize)> {
     out.iter().map(|out| (out.brief().0, out.brief().1)).collect()
@@ -59,4 +59,114 @@ fn f_rto_sends_nothing_new_after_a_first_duplicate() {
     assert!(script.poll().iter().all(|out| out.brief().0 < 10_001), "step 2a");
     script.ack(10_001, &[]).unwrap();
     assert_eq!((info(&script).ca_state, info(&script).undone), ("open", 0));
+}
+
+// ---- RFC 3168: explicit congestion notification ------------------------------------------------------------------------
+
+fn with_ecn() -> Config {
+    Config { ecn: true, ..config() }
+}
+
+/// In SYN-SENT with a SYN that asks for ECN, answered with these flags beside SYN and ACK.
+fn answered(flags: Flags) -> Script {
+    let mut script = Script::connecting(&Config { ecn: false, ..config() }, opening());
+    script.connection = Connection::connect(script.now, (40_000, 80), &with_ecn(), opening());
+    assert_eq!(script.poll()[0].header.flags, Flags::SYN | Flags::ECE | Flags::CWR);
+    script.wait(10);
+    script.give(Header { options: options(), ..header(0, 1, Flags::SYN | Flags::ACK | flags) }, b"").unwrap();
+    script.poll();
+    script
+}
+
+/// What comes out now: offset, flags, and the codepoint its IP header gets.
+fn marked(script: &mut Script) -> Vec<(u32, Flags, Ecn)> {
+    let (mut out, mut chunks) = (Vec::new(), Vec::new());
+    while let Some(header) = script.connection.poll_transmit(script.now, 1_000, &mut chunks) {
+        out.push((header.seq.since(opening().isn), header.flags, script.connection.ecn_codepoint()));
+    }
+    out
+}
+
+fn arrives(script: &mut Script, seq: u32, flags: Flags, ecn: Ecn) {
+    let header = header(seq, 1, Flags::ACK | flags);
+    let payload = [bytes::Bytes::from_static(&[7; 10])].into_iter().collect();
+    script.connection.handle_segment(script.now, Segment { header, payload, ecn }).unwrap();
+}
+
+#[test]
+fn ecn_is_used_only_if_both_syns_ask_for_it() {
+    for (flags, agreed) in [(Flags::ECE, true), (Flags::empty(), false), (Flags::ECE | Flags::CWR, false)] {
+        let mut script = answered(flags);
+        assert_eq!(info(&script).ecn, agreed, "{flags:?}");
+        script.write(1_000);
+        let codepoint = if agreed { Ecn::Capable0 } else { Ecn::NotCapable };
+        assert_eq!(marked(&mut script), [(1, Flags::ACK | Flags::PSH, codepoint)]);
+    }
+    for (config, asked, answer) in [
+        (with_ecn(), Flags::ECE | Flags::CWR, Flags::ECE),
+        (with_ecn(), Flags::ECE, Flags::empty()),
+        (config(), Flags::ECE | Flags::CWR, Flags::empty()),
+    ] {
+        let mut script = Script::connecting(&self::config(), opening());
+        let syn = Header { options: options(), ..header(0, 0, Flags::SYN | asked) };
+        script.connection = Connection::accept(script.now, (40_000, 80), &config, &syn, opening());
+        assert_eq!(marked(&mut script), [(0, Flags::SYN | Flags::ACK | answer, Ecn::NotCapable)]);
+    }
+}
+
+#[test]
+fn a_repeated_syn_does_without_ecn() {
+    let mut script = Script::connecting(&config(), opening());
+    script.connection = Connection::connect(script.now, (40_000, 80), &with_ecn(), opening());
+    script.poll();
+    assert_eq!(script.wait(1_000)[0].header.flags, Flags::SYN);
+    let answer = Flags::SYN | Flags::ACK | Flags::ECE;
+    script.give(Header { options: options(), ..header(0, 1, answer) }, b"").unwrap();
+    assert!(!info(&script).ecn);
+}
+
+#[test]
+fn marks_are_echoed_on_everything_until_the_peer_has_slowed_down() {
+    let mut script = answered(Flags::ECE);
+    arrives(&mut script, 1, Flags::empty(), Ecn::CongestionExperienced);
+    assert_eq!(marked(&mut script), [(1, Flags::ACK | Flags::ECE, Ecn::NotCapable)]);
+    script.write(500);
+    assert_eq!(marked(&mut script), [(1, Flags::ACK | Flags::PSH | Flags::ECE, Ecn::Capable0)]);
+    arrives(&mut script, 11, Flags::CWR, Ecn::Capable0);
+    assert_eq!(marked(&mut script), [(501, Flags::ACK, Ecn::NotCapable)]);
+    arrives(&mut script, 21, Flags::CWR, Ecn::CongestionExperienced);
+    assert_eq!(marked(&mut script)[0].1, Flags::ACK | Flags::ECE, "marked anew");
+}
+
+#[test]
+fn an_echo_reduces_the_window_once_a_round_trip_and_is_answered_on_new_data() {
+    let mut script = answered(Flags::ECE);
+    script.write(60_000);
+    assert_eq!(marked(&mut script).len(), 10);
+    script.wait(10);
+    let echo = |ack| Header { window: 60_000, ..header(1, ack, Flags::ACK | Flags::ECE) };
+    script.give(echo(1_001), b"").unwrap();
+    assert_eq!(info(&script).snd_cwnd, info(&script).snd_ssthresh);
+    let reduced = info(&script).snd_cwnd;
+    assert!((7_000..=8_000).contains(&reduced), "CUBIC's seven tenths: {reduced}");
+    for ack in [2_001, 3_001, 4_001, 5_001] {
+        script.give(echo(ack), b"").unwrap();
+        assert!(info(&script).snd_cwnd >= reduced, "the same round trip");
+    }
+    let out = marked(&mut script);
+    assert_eq!(out[0], (10_001, Flags::ACK | Flags::CWR, Ecn::Capable0));
+    assert!(out.len() > 1 && out[1..].iter().all(|(_, flags, _)| !flags.contains(Flags::CWR)), "once: {out:?}");
+    // Everything that was in flight at the reduction is acknowledged: the next echo is news.
+    script.give(echo(11_001), b"").unwrap();
+    assert!(info(&script).snd_cwnd < reduced, "{:?}", info(&script));
+}
+
+#[test]
+fn what_is_sent_again_is_not_ecn_capable() {
+    let mut script = answered(Flags::ECE);
+    script.write(5_000);
+    marked(&mut script);
+    script.wait(10);
+    script.ack(1, &[(1_001, 5_001)]).unwrap();
+    assert_eq!(marked(&mut script), [(1, Flags::ACK, Ecn::NotCapable)]);
 }

@@ -54,6 +54,9 @@ impl<P: Payload> Connection<P> {
         self.check_timestamp(now, header, &place)?;
         self.check_sequence(now, &place)?;
         self.note_timestamp(now, header, &place);
+        if self.notification.on_segment(header.flags, segment.ecn, place.text) {
+            self.acknowledge.now = true;
+        }
         let signals = self.arrival_of_ack(now, header, &place)?;
         if self.state == State::Closed {
             return Ok(signals);
@@ -217,6 +220,7 @@ impl<P: Payload> Connection<P> {
             sack: &header.options.sack,
             echo: header.options.timestamp.filter(|_| self.agreed.timestamps).map(|timestamp| timestamp.echo),
             carries: place.end > place.start,
+            congestion: self.notification.agreed && header.flags.contains(Flags::ECE),
         };
         let acked = self.transmit.on_ack(&facts);
         match acked.reordering {

@@ -2,6 +2,7 @@
 
 use crate::connection::{Connection, Error, Recent, Signals};
 use crate::discard::Discard;
+use crate::ecn::Notification;
 use crate::open::{Agreed, PeerSyn};
 use crate::options::Timestamp;
 use crate::payload::Payload;
@@ -37,6 +38,7 @@ impl<P: Payload> Connection<P> {
         }
         self.take_syn(now, header);
         if ack.is_some() {
+            self.notification.on_syn_ack(self.config.ecn, self.syn_tries, &PeerSyn::from(header));
             self.go(Event::SynAck);
             self.acknowledge.now = true;
             return Ok(self.establish(now));
@@ -117,6 +119,10 @@ impl<P: Payload> Connection<P> {
             self.bare(isn, crate::SeqNumber(0), Flags::SYN)
         };
         header.window = self.receive.offer_on_syn();
+        header.flags |= match &self.peer {
+            Some(peer) if self.state == State::SynReceived => self.notification.accept(self.config.ecn, peer),
+            _ => Notification::on_syn(self.config.ecn, self.syn_tries),
+        };
         let theirs = self.peer.filter(|_| self.state == State::SynReceived).map(|peer| peer.options);
         header.options = self.opening.options(now, theirs.as_ref());
         if let Some(timestamp) = &mut header.options.timestamp {

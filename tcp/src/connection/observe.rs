@@ -19,6 +19,12 @@ impl<P: Payload> Connection<P> {
         usize::try_from(self.transmit.held().saturating_sub(self.transmit.unsent())).unwrap_or(usize::MAX)
     }
 
+    /// Pieces of payload held, received and to be sent: however small, each may pin a whole packet buffer of the owner.
+    #[must_use]
+    pub fn pieces(&self) -> usize {
+        self.receive.pieces() + self.transmit.pieces()
+    }
+
     /// Everything written, and the FIN after it, is acknowledged.
     #[must_use]
     pub fn finished(&self) -> bool {
@@ -37,6 +43,7 @@ impl<P: Payload> Connection<P> {
             congestion: transmit.congestion().name(),
             timestamps: self.agreed.timestamps,
             sack: self.agreed.sack,
+            ecn: self.notification.agreed,
             snd_wscale: self.agreed.send_shift,
             rcv_wscale: self.agreed.receive_shift,
             rto_us: micros(transmit.rtt.timeout()),

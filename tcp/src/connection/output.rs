@@ -3,7 +3,7 @@
 use crate::connection::{Connection, Signals};
 use crate::options::{Options, SackBlocks, Timestamp};
 use crate::payload::Payload;
-use crate::segment::{Flags, Header};
+use crate::segment::{Ecn, Flags, Header};
 use crate::seq::Position;
 use crate::state::State;
 use crate::time::Instant;
@@ -16,12 +16,19 @@ impl<P: Payload> Connection<P> {
     /// software; all but the last are full, and FIN and PSH belong to the last.
     pub fn poll_transmit(&mut self, now: Instant, limit: usize, chunks: &mut Vec<P>) -> Option<Header> {
         chunks.clear();
+        self.notification.mark(false);
         let header = self.poll_header(now, limit, chunks);
         match &header {
             Some(_) => self.segments_out += 1,
             None => self.rearm(now),
         }
         header
+    }
+
+    /// What the ECN field of the IP header must say for what [`poll_transmit`](Connection::poll_transmit) gave last.
+    #[must_use]
+    pub fn ecn_codepoint(&self) -> Ecn {
+        self.notification.codepoint
     }
 
     fn poll_header(&mut self, now: Instant, limit: usize, chunks: &mut Vec<P>) -> Option<Header> {
@@ -64,6 +71,10 @@ impl<P: Payload> Connection<P> {
         flags.set(Flags::FIN, outgoing.fin);
         // RFC 9293, 3.9.1.2 (MUST-61): PSH "in the last buffered segment (i.e., when there is no more queued data to be sent)".
         flags.set(Flags::PSH, outgoing.push && outgoing.end > outgoing.start);
+        let new_data = !outgoing.again && outgoing.end > outgoing.start;
+        self.notification.mark(new_data);
+        // RFC 3168, 6.1.2: "sets the CWR flag ... on the first new data packet sent after the window reduction".
+        flags.set(Flags::CWR, new_data && self.notification.agreed && self.transmit.take_reduced());
         self.header(now, outgoing.start, flags, SackBlocks::new())
     }
 
@@ -90,6 +101,7 @@ impl<P: Payload> Connection<P> {
     /// A header with the newest acknowledgment and window.
     fn header(&mut self, now: Instant, seq: Position, flags: Flags, sack: SackBlocks) -> Header {
         let window = self.receive.offer(self.acknowledge.segment());
+        let flags = flags | self.notification.on_ack();
         let mut header = self.bare(seq.seq(), self.receive.next().seq(), flags);
         header.window = window;
         header.options.sack = sack;

@@ -26,6 +26,8 @@ pub(crate) struct AckFacts<'a> {
     pub(crate) echo: Option<u32>,
     /// It carries data or a FIN: not a duplicate ACK.
     pub(crate) carries: bool,
+    /// It echoes a mark of congestion (RFC 3168).
+    pub(crate) congestion: bool,
 }
 
 /// What came of it.
@@ -89,6 +91,9 @@ impl<P: Payload> Transmit<P> {
         let was_limited = was_limited && !repaired;
         let evidence = Evidence { sample, was_limited, advanced, new_loss: self.board.lost() > lost };
         self.adjust_window(facts.now, &delivered, &evidence);
+        if facts.congestion {
+            self.on_congestion();
+        }
         Acked { advanced, reordering }
     }
 
@@ -242,6 +247,18 @@ impl<P: Payload> Transmit<P> {
             self.counts.reordered += 1;
         }
         if self.recovery.forward.is_some() { None } else { self.detect(facts.now) }
+    }
+
+    /// RFC 3168, 6.1.2: "TCP should not react to congestion indications more than once every window of data (or more loosely,
+    /// more than once every round-trip time)"; a loss in the same window was the reaction already.
+    fn on_congestion(&mut self) {
+        self.ecn = true;
+        if self.recovery.phase != Phase::Open || self.una <= self.reduced_at {
+            return;
+        }
+        self.congestion.on_loss(self.board_outstanding());
+        self.congestion.set_window(self.congestion.window().min(self.congestion.threshold()));
+        self.note_reduced();
     }
 
     fn note_use(&mut self, now: Instant, acked: u64, limited: bool) {

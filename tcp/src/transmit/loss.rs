@@ -25,6 +25,7 @@ impl<P: Payload> Transmit<P> {
         if self.recovery.phase != Phase::Loss {
             let before = self.congestion.on_loss(self.board_outstanding());
             self.recovery.undo = Some(Undo::new(before, self.una));
+            self.note_reduced();
         }
         self.congestion.on_timeout();
         self.recovery.begin(Phase::Loss, self.nxt);
@@ -92,5 +93,11 @@ impl<P: Payload> Transmit<P> {
         self.recovery.begin(Phase::Recovery, self.nxt);
         self.recovery.prr = Prr::begin(flight);
         self.congestion.set_window(self.in_flight() + self.segment);
+        self.note_reduced();
+    }
+
+    /// The window was reduced: once for what is in flight now.
+    pub(super) fn note_reduced(&mut self) {
+        (self.reduced_at, self.reduced) = (self.nxt, self.ecn);
     }
 }
