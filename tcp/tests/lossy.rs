@@ -1,4 +1,4 @@
-//! Two connections over wires that lose, duplicate, delay and reorder: the same bytes come out, and both sides close.
+//! Two connections over wires that lose, duplicate, spoil, delay and reorder: the same bytes come out, and both sides close.
 
 mod world;
 
@@ -9,11 +9,11 @@ use rand_chacha::ChaCha8Rng;
 use tcp::Instant;
 use world::{Failing, Plan, Wire, World, random_plan, random_wire, seeds};
 
-fn run(seed: u64, harsh: bool) {
+fn run(seed: u64, harsh: bool, corrupt: u32) -> u64 {
     let failing = Failing(seed);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let plans = [random_plan(&mut rng), random_plan(&mut rng)];
-    let wires = [random_wire(&mut rng, harsh), random_wire(&mut rng, harsh)];
+    let wires = [(); 2].map(|()| Wire { corrupt, ..random_wire(&mut rng, harsh) });
     let start = Instant::from_micros(rng.random_range(0..1 << 40));
     let mut world = World::new(seed, start, plans, wires);
     if rng.random_bool(0.1) {
@@ -22,7 +22,7 @@ fn run(seed: u64, harsh: bool) {
     // A bad link for a while, then it heals.
     if !world.run(Duration::from_secs(300)) {
         for wire in &mut world.wires {
-            (wire.loss, wire.duplicate, wire.jitter) = (0, 0, Duration::ZERO);
+            (wire.loss, wire.duplicate, wire.corrupt, wire.jitter) = (0, 0, 0, Duration::ZERO);
         }
         assert!(
             world.run(Duration::from_secs(3_600)),
@@ -32,19 +32,27 @@ fn run(seed: u64, harsh: bool) {
     }
     world.assert_complete();
     drop(failing);
+    world.corrupted
+}
+
+/// Bits turn over: the checksum finds it, and it is one more way to lose a segment.
+#[test]
+fn corrupted_links() {
+    let corrupted: u64 = seeds(60).map(|seed| run(2_000_000 + seed % 1_000_000, true, 30)).sum();
+    assert!(corrupted > 0);
 }
 
 #[test]
 fn clean_links() {
     for seed in seeds(150) {
-        run(seed, false);
+        run(seed, false, 0);
     }
 }
 
 #[test]
 fn lossy_links() {
     for seed in seeds(400) {
-        run(1_000_000 + seed % 1_000_000, true);
+        run(1_000_000 + seed % 1_000_000, true, 0);
     }
 }
 

@@ -170,3 +170,25 @@ fn what_is_sent_again_is_not_ecn_capable() {
     script.ack(1, &[(1_001, 5_001)]).unwrap();
     assert_eq!(marked(&mut script), [(1, Flags::ACK, Ecn::NotCapable)]);
 }
+
+// ---- Pacing ------------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_paced_window_is_spread_over_the_round_trip_by_deadlines() {
+    let mut script = Script::established_with(&Config { pacing: true, ..config() }, opening(), options());
+    script.write(30_000);
+    let start = script.now;
+    let mut sent = vec![(0, script.poll().len())];
+    // The round trip is 10 ms; nothing is acknowledged, the initial window of ten segments goes out.
+    while let Some(at) = script.connection.deadline().filter(|at| *at < start + std::time::Duration::from_millis(15)) {
+        script.now = at;
+        script.connection.handle_timeout(at);
+        sent.push(((at - start).as_millis(), script.poll().len()));
+    }
+    assert_eq!(sent.iter().map(|(_, segments)| segments).sum::<usize>(), 10, "{sent:?}");
+    assert!(sent.len() >= 4 && sent.iter().all(|(_, segments)| *segments <= 4), "{sent:?}");
+    // Slow start's pace is two windows a round trip.
+    assert!((3..=5).contains(&sent.last().unwrap().0), "{sent:?}");
+    // The wait is no loss: nothing went again.
+    assert_eq!(info(&script).total_retrans, 0);
+}

@@ -1,6 +1,6 @@
 //! Two connections, the wires between them, and what must hold on every segment: a small world in virtual time.
 //!
-//! Every random choice comes from one seed. A wire loses, duplicates, delays and reorders, has a rate and a queue. Each
+//! Every random choice comes from one seed. A wire loses, duplicates, spoils, delays and reorders, has a rate and a queue. Each
 //! side writes a stream that can be checked byte by byte, reads at its own pace, then shuts down.
 
 #![allow(dead_code, reason = "each test file uses its part")]
@@ -14,7 +14,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tcp::{
     Algorithm, Config, Connection, Ecn, Flags, Header, Instant, Opening, Segment, SeqNumber, Signals, State,
-    TimestampClock, reset_for,
+    TimestampClock, checksum, reset_for,
 };
 
 /// One direction's wire.
@@ -23,6 +23,8 @@ pub(crate) struct Wire {
     /// Chance of loss and of duplication, per mille.
     pub(crate) loss: u32,
     pub(crate) duplicate: u32,
+    /// Chance that one bit is turned on the way, per mille: the checksum must find it.
+    pub(crate) corrupt: u32,
     pub(crate) delay: Duration,
     /// Extra delay, up to this, at random: reorders.
     pub(crate) jitter: Duration,
@@ -34,7 +36,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn clean(delay: Duration, rate: u64) -> Wire {
-        Wire { loss: 0, duplicate: 0, delay, jitter: Duration::ZERO, rate, queue: u64::MAX }
+        Wire { loss: 0, duplicate: 0, corrupt: 0, delay, jitter: Duration::ZERO, rate, queue: u64::MAX }
     }
 }
 
@@ -124,6 +126,7 @@ pub(crate) struct World {
     pattern: Bytes,
     pub(crate) trace: bool,
     pub(crate) dropped: u64,
+    pub(crate) corrupted: u64,
 }
 
 /// Both streams repeat this pattern, whose length has no factor in common with anything in the protocol.
@@ -170,6 +173,7 @@ impl World {
             pattern: pattern(),
             trace: std::env::var_os("TRACE").is_some(),
             dropped: 0,
+            corrupted: 0,
         }
     }
 
@@ -215,6 +219,10 @@ impl World {
     fn deliver(&mut self) {
         while self.flights.peek().is_some_and(|Reverse(flight)| flight.at <= self.now) {
             let Some(Reverse(flight)) = self.flights.pop() else { return };
+            if self.wires[1 - flight.to].corrupt > 0 && checksum_of(&flight.header, &flight.payload) != 0 {
+                self.dropped += 1;
+                continue;
+            }
             let (header, _) = Header::parse(&flight.header).expect("what we emit parses");
             let now = self.now;
             let side = &mut self.sides[flight.to];
@@ -375,15 +383,36 @@ impl World {
             let jitter = wire.jitter.mul_f64(self.rng.random_range(0.0..1.0));
             let mut bytes = vec![0; header.len()];
             header.emit(&mut bytes);
+            let mut payload = payload.clone();
+            if wire.corrupt > 0 {
+                let sum = checksum_of(&bytes, &payload);
+                bytes[16..18].copy_from_slice(&sum.to_be_bytes());
+                if self.rng.random_range(0..1000) < wire.corrupt {
+                    payload = self.turn_a_bit(&mut bytes, &payload);
+                }
+            }
             self.order += 1;
             self.flights.push(Reverse(Flight {
                 at: done + wire.delay + jitter,
                 order: self.order,
                 to: 1 - from,
                 header: bytes,
-                payload: payload.clone(),
+                payload,
             }));
         }
+    }
+
+    /// Somewhere in the segment; the payload is shared, so it is copied first.
+    fn turn_a_bit(&mut self, header: &mut [u8], payload: &Bytes) -> Bytes {
+        self.corrupted += 1;
+        let bit = self.rng.random_range(0..8 * (header.len() + payload.len()));
+        if let Some(byte) = header.get_mut(bit / 8) {
+            *byte ^= 1 << (bit % 8);
+            return payload.clone();
+        }
+        let mut bytes = payload.to_vec();
+        bytes[bit / 8 - header.len()] ^= 1 << (bit % 8);
+        bytes.into()
     }
 
     fn read(&mut self, index: usize) {
@@ -442,6 +471,12 @@ impl World {
     }
 }
 
+/// Over header and payload; zero if the header has the right one in it. Ports stand for addresses.
+fn checksum_of(header: &[u8], payload: &[u8]) -> u16 {
+    // An odd header does not happen: it is a multiple of four bytes.
+    checksum::finish(checksum::sum(payload, checksum::sum(header, 0)))
+}
+
 /// The shift of the windows a side receives: in use only if both offered one.
 fn shift_of(side: &Side) -> u8 {
     if side.plan.opening.window_scale.is_some() { side.their_shift } else { 0 }
@@ -482,6 +517,7 @@ pub(crate) fn random_wire(rng: &mut ChaCha8Rng, harsh: bool) -> Wire {
     Wire {
         loss: if harsh { rng.random_range(0..150) } else { 0 },
         duplicate: if harsh { rng.random_range(0..50) } else { 0 },
+        corrupt: 0,
         delay,
         jitter: if harsh && rng.random_bool(0.5) { delay.mul_f64(rng.random_range(0.0..1.5)) } else { Duration::ZERO },
         rate: *pick(rng, &[1_000_000, 10_000_000, 1_000_000_000]),
