@@ -86,6 +86,7 @@ counters! {
     RxPackets "rx_packets" "Packets received."
     TxPackets "tx_packets" "Packets handed to the ports for sending."
     TxRefused "tx_refused" "Packets that a port would not take because its queue was full."
+    MemoryPressure "memory_pressure" "Segments of sessions that hold much packet memory, dropped because it was short."
     NoMemory "no_memory" "Packets not sent because no packet buffer was free."
     FrameFull "frame_full" "Packets not sent because they did not fit a packet buffer."
 

@@ -171,6 +171,14 @@ pub const TSO_PAYLOAD: usize = 65_535 - 60 - 60;
 /// Share of the packet memory (in 1/256) below which new flows are refused, so that those that are live.
 pub const FREE_SHARE_FOR_NEW_FLOWS: u8 = 32;
 
+/// Share of the packet memory (in 1/256) below which sessions that hold much of it get no more: above the share at
+/// which new flows are refused, so that who hogs memory is met first.
+pub const FREE_SHARE_FOR_ALL: u8 = 64;
+
+/// Packet buffers a session may hold when memory is short: an initial window each way, twice. Crumbs of one byte pin a
+/// buffer each, so bytes say nothing about it.
+pub const PIECES_UNDER_PRESSURE: usize = 40;
+
 /// Bytes kept of a held SYN's packet: RFC 1812 4.3.2.3 wants as much as fits 576 bytes in the error, and the largest
 /// SYN is 60 + 60 bytes (IPv4) or 40 + 60 (IPv6).
 pub const QUOTE_BYTES: usize = 128;

@@ -41,6 +41,9 @@ impl<N: Nic> Worker<N> {
             self.reap(now, socket);
             return self.classify(now, key, &arrival);
         }
+        if !payload.is_empty() && self.is_greedy(session) {
+            return self.counters.count(Counter::MemoryPressure);
+        }
         let ip = arrival.ip;
         let segment = Segment {
             header: *header,
@@ -55,6 +58,18 @@ impl<N: Nic> Worker<N> {
         if signals.intersects(Signals::ESTABLISHED | Signals::CLOSED | Signals::RESET) {
             self.socket_event(now, socket, signals, Some(ip));
         }
+    }
+
+    /// When packet memory is short, a session that already holds more than its share of it gets no more: its segments
+    /// are lost as on a wire, and its peers slow down. Others, and acknowledgements that free memory, are not touched.
+    fn is_greedy(&self, session: SessionKey) -> bool {
+        if self.nic.free_share() >= limits::FREE_SHARE_FOR_ALL {
+            return false;
+        }
+        let Some(session) = self.sessions.get(session) else { return false };
+        let sockets = self.shared.sockets.borrow();
+        let held = |leg| session.socket(leg).and_then(|key| sockets.get(key)).map_or(0, |s| s.connection.pieces());
+        held(Leg::Client) + held(Leg::Server) >= limits::PIECES_UNDER_PRESSURE
     }
 
     /// RFC 6191, RFC 9293 3.6.1: a SYN may open a new connection where an old one is in TIME-WAIT.

@@ -47,6 +47,11 @@ impl<P: Payload> Reassembly<P> {
         self.bytes
     }
 
+    /// Pieces held.
+    pub(crate) fn pieces(&self) -> usize {
+        self.pieces
+    }
+
     /// Where the last run ends.
     pub(crate) fn end(&self) -> Option<Position> {
         self.runs.last_key_value().map(|(_, run)| run.end)

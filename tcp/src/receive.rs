@@ -70,6 +70,11 @@ impl<P: Payload> Receive<P> {
         self.unread
     }
 
+    /// Pieces held, in order and out of order.
+    pub(crate) fn pieces(&self) -> usize {
+        self.ready.len() + self.reassembly.pieces()
+    }
+
     /// Bytes held out of order.
     pub(crate) fn early(&self) -> u64 {
         self.reassembly.bytes()

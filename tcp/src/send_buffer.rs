@@ -28,6 +28,11 @@ impl<P: Payload> SendBuffer<P> {
         self.end - self.start
     }
 
+    /// Chunks held.
+    pub(crate) fn pieces(&self) -> usize {
+        self.chunks.len()
+    }
+
     pub(crate) fn end(&self) -> Position {
         self.end
     }

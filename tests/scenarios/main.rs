@@ -4,6 +4,7 @@
 
 mod chaos;
 mod crowd;
+mod crumbs;
 mod denied;
 mod drain;
 mod echo;
