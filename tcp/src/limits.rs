@@ -24,6 +24,9 @@ pub(crate) const REASSEMBLY_RUNS_MAX: usize = 512;
 /// reach it at 6 MB.
 pub(crate) const READY_PIECES_MAX: usize = 4_096;
 
+/// Chunks to be sent, beside the limit in bytes, for the same reason: a relay passes on the crumbs it was sent.
+pub(crate) const SEND_PIECES_MAX: usize = 4_096;
+
 /// Entries in the map of sent segments: SACK blocks cut them at arbitrary bytes (CVE-2019-11478), and every cut costs an
 /// entry. 16 MB in flight make 11,000 full segments.
 pub(crate) const SENT_ENTRIES_MAX: usize = 16_384;

@@ -353,11 +353,6 @@ impl<P: Payload> Transmit<P> {
         self.buffer.pieces()
     }
 
-    /// Chunks held.
-    pub(crate) fn pieces(&self) -> usize {
-        self.buffer.pieces()
-    }
-
     /// Room to write.
     pub(crate) fn room(&self) -> u64 {
         if self.fin.is_some() { 0 } else { self.capacity.saturating_sub(self.buffer.len()) }
