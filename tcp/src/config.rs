@@ -33,6 +33,8 @@ pub struct Config {
     pub user_timeout: Option<Duration>,
     /// Congestion control.
     pub congestion: Algorithm,
+    /// Spread what the window allows over the round trip, by deadlines, in bursts of a millisecond.
+    pub pacing: bool,
     /// RFC 3168: answer and ask for explicit congestion notification; used if the peer does too. Off: middles that clear or
     /// drop it exist. A mirror sets it to what the other end's SYN or SYN-ACK says, [`PeerSyn::does_ecn`].
     ///
@@ -76,6 +78,7 @@ impl Default for Config {
             keepalive: None,
             user_timeout: None,
             congestion: Algorithm::Cubic,
+            pacing: false,
             ecn: false,
             delayed_ack: Duration::from_millis(40),
             nagle: false,

@@ -104,6 +104,14 @@ impl Congestion {
         self.threshold
     }
 
+    /// Bytes per second at which to send, given the smoothed round-trip time: twice what the window makes while it doubles, a
+    /// fifth more afterwards, so that the window stays what limits (the factors are Linux's).
+    pub(crate) fn pacing_rate(&self, smoothed: Option<Duration>) -> Option<u64> {
+        let micros = u64::try_from(smoothed?.as_micros()).unwrap_or(u64::MAX).max(1);
+        let percent = if self.window < self.threshold / 2 { 200 } else { 120 };
+        Some((self.window.saturating_mul(10_000) / micros).saturating_mul(percent).max(self.segment))
+    }
+
     pub(crate) fn in_slow_start(&self) -> bool {
         self.window < self.threshold
     }

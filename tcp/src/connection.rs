@@ -22,6 +22,7 @@ use crate::acknowledge::Acknowledge;
 use crate::challenge::ChallengeLimit;
 use crate::config::Config;
 use crate::ecn::Notification;
+use crate::limits;
 use crate::open::{Agreed, Opening, PeerSyn};
 use crate::options::Options;
 use crate::payload::Payload;
@@ -134,7 +135,12 @@ impl<P: Payload> Connection<P> {
     }
 
     fn new(now: Instant, ports: (u16, u16), config: &Config, opening: Opening, state: State) -> Connection<P> {
-        let settings = Settings { capacity: config.send_buffer, algorithm: config.congestion, nagle: config.nagle };
+        let settings = Settings {
+            capacity: config.send_buffer,
+            algorithm: config.congestion,
+            nagle: config.nagle,
+            paced: config.pacing,
+        };
         Connection {
             state,
             ports,

@@ -42,6 +42,12 @@ pub(crate) const INITIAL_WINDOW_SEGMENTS: u64 = 10;
 /// See [`INITIAL_WINDOW_SEGMENTS`].
 pub(crate) const INITIAL_WINDOW_BYTES: u64 = 14_600;
 
+/// Paced bursts are a millisecond's worth, as Linux's: often enough that a queue hardly sees them, seldom enough that
+/// segmentation offload pays.
+pub(crate) const PACING_BURSTS_PER_SECOND: u64 = 1_000;
+/// The most that segmentation offload takes at once: an IP packet's length is 16 bits.
+pub(crate) const PACING_BURST_MAX: u64 = 65_535;
+
 /// RFC 7661, 4.4: "Non-Validated Period (NVP) ... five minutes": how long a window is kept that is not used.
 pub(crate) const NON_VALIDATED_PERIOD: Duration = Duration::from_secs(300);
 

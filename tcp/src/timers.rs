@@ -17,6 +17,8 @@ pub(crate) enum Timer {
     LossProbe,
     /// When segments that might only be reordered count as lost (RFC 8985, 6.2, step 5).
     Reordering,
+    /// When the next paced burst may go. Set while there is output that only pacing holds back.
+    Pace,
     /// When to probe a closed window (RFC 9293, 3.8.6.1). Set while there is data, none in flight, and no window.
     Persist,
     /// When an acknowledgment has waited long enough for company (RFC 9293, 3.8.6.3).
@@ -33,7 +35,7 @@ pub(crate) enum Timer {
 
 impl Timer {
     /// All of them, in the order in which they are looked at.
-    pub(crate) const ALL: [Timer; 10] = [
+    pub(crate) const ALL: [Timer; 11] = [
         Timer::Handshake,
         Timer::TimeWait,
         Timer::FinWait2,
@@ -41,6 +43,7 @@ impl Timer {
         Timer::Reordering,
         Timer::LossProbe,
         Timer::Retransmit,
+        Timer::Pace,
         Timer::Persist,
         Timer::KeepAlive,
         Timer::DelayedAck,

@@ -7,12 +7,14 @@
 //!                                          └─ recovery   (what must go again)
 //! ```
 //!
-//! This file decides what goes out; `transmit/ack.rs` what an acknowledgment means; `transmit/loss.rs` what silence means. What
+//! `transmit/output.rs` decides what goes out, `transmit/pacer.rs` when; `transmit/ack.rs` what an acknowledgment means; `transmit/loss.rs` what silence means. What
 //! must hold: nothing beyond the peer's window is sent, no more is in flight than the congestion window but for one
 //! forced segment and tail probes, and SND.UNA ≤ SND.NXT ≤ end of what was written and the FIN.
 
 mod ack;
 mod loss;
+mod output;
+mod pacer;
 
 use std::time::Duration;
 
@@ -21,12 +23,13 @@ pub(crate) use ack::AckFacts;
 use crate::congestion::{Algorithm, Congestion};
 use crate::open::{Agreed, TimestampClock};
 use crate::payload::Payload;
-use crate::recovery::{Phase, Recovery, TailProbe};
+use crate::recovery::{Phase, Recovery};
 use crate::rtt::Rtt;
 use crate::scoreboard::Scoreboard;
 use crate::send_buffer::SendBuffer;
 use crate::seq::Position;
 use crate::time::Instant;
+use crate::transmit::pacer::Pacer;
 use crate::window::SendWindow;
 
 /// Counts for [`Info`](crate::Info).
@@ -84,6 +87,9 @@ pub(crate) struct Transmit<P> {
     /// What was sent up to here was held back by the congestion window, so its acknowledgment may widen it.
     limited: Position,
     last_sent: Instant,
+    /// Output is spread over the round trip.
+    paced: bool,
+    pacer: Pacer,
     /// SND.NXT when the window was reduced last, and whether the peer, if it does ECN, is still to hear of it.
     reduced_at: Position,
     reduced: bool,
@@ -102,6 +108,7 @@ pub(crate) struct Settings {
     pub(crate) capacity: u32,
     pub(crate) algorithm: Algorithm,
     pub(crate) nagle: bool,
+    pub(crate) paced: bool,
 }
 
 impl<P: Payload> Transmit<P> {
@@ -126,6 +133,8 @@ impl<P: Payload> Transmit<P> {
             nagle: settings.nagle,
             limited: iss,
             last_sent: now,
+            paced: settings.paced,
+            pacer: Pacer::default(),
             reduced_at: iss,
             reduced: false,
             ecn: false,
@@ -159,157 +168,6 @@ impl<P: Payload> Transmit<P> {
             if self.rtt.smoothed().is_none() {
                 self.rtt.syn_was_lost();
             }
-        }
-    }
-
-    /// The next segment, with at most `limit` bytes of payload.
-    pub(crate) fn next(&mut self, now: Instant, limit: usize) -> Option<Outgoing> {
-        // RFC 3168's CWR belongs to one segment, which not every NIC that cuts a larger one sees to.
-        let limit = if self.reduced { (limit as u64).min(self.segment) } else { limit as u64 }.max(1);
-        if std::mem::take(&mut self.probe)
-            && let Some(outgoing) = self.next_probe(now, limit)
-        {
-            return Some(outgoing);
-        }
-        if self.board.lost() > 0 {
-            return self.next_lost(now, limit);
-        }
-        self.next_new(now, limit)
-    }
-
-    /// RFC 8985, 7.3: "if new data is available, and within the peer's window, send it; else resend the last segment".
-    fn next_probe(&mut self, now: Instant, limit: u64) -> Option<Outgoing> {
-        if self.board.is_empty() {
-            return None;
-        }
-        let limit = limit.min(self.segment);
-        let peer = self.window.right().saturating_since(self.nxt);
-        let fresh = limit.min(self.unsent()).min(peer);
-        let outgoing = if fresh > 0 && self.board.has_room() {
-            let mut outgoing = self.outgoing(self.nxt, self.nxt + fresh, false);
-            outgoing.fin &= peer > fresh;
-            self.send_new(now, outgoing);
-            outgoing
-        } else {
-            let (start, end) = self.board.tail(limit)?;
-            if end > self.window.right() {
-                // A window taken back (RFC 9293, 3.8.6) left the tail outside: the timeout's turn, not another probe's.
-                self.recovery.tail_probe = Some(TailProbe { end: self.nxt, again: false });
-                return None;
-            }
-            let outgoing = self.outgoing(start, end, true);
-            self.send_again(now, outgoing);
-            outgoing
-        };
-        self.recovery.tail_probe = Some(TailProbe { end: self.nxt, again: outgoing.again });
-        Some(outgoing)
-    }
-
-    /// The first lost part, as much of it as the window lets go again.
-    fn next_lost(&mut self, now: Instant, limit: u64) -> Option<Outgoing> {
-        let (start, end) = self.board.first_lost()?;
-        let step = self.segment.min(limit);
-        let room = self.congestion.window().saturating_sub(self.in_flight());
-        let length = end - start;
-        let mut most = if room >= length.min(step) { room } else { 0 };
-        if most == 0 && self.recovery.force {
-            most = step;
-        }
-        let peer = self.window.right().saturating_since(start);
-        if peer > 0 {
-            most = most.min(peer);
-        } else if start != self.una {
-            return None;
-        }
-        if most == 0 {
-            return None;
-        }
-        let outgoing = self.outgoing(start, end.min(start + whole(most.min(limit), length, step)), true);
-        self.recovery.force = false;
-        self.send_again(now, outgoing);
-        Some(outgoing)
-    }
-
-    /// What was not sent before, as windows and good manners allow.
-    fn next_new(&mut self, now: Instant, limit: u64) -> Option<Outgoing> {
-        if !self.has_unsent() || !self.board.has_room() {
-            return None;
-        }
-        self.restart_after_idle(now);
-        let step = self.segment.min(limit);
-        let unsent = self.unsent();
-        let flight = self.in_flight();
-        let path = self.congestion.window().saturating_sub(flight);
-        let peer = self.window.right().saturating_since(self.nxt);
-        if path < unsent.min(step).max(1) {
-            self.limited = self.nxt;
-            return None;
-        }
-        let length = whole(unsent.min(path).min(peer).min(limit), unsent, step);
-        if length < unsent && length < step && !self.is_worth_sending(length) {
-            return None;
-        }
-        // RFC 9293, 3.7.4: Nagle's algorithm "MUST be possible to disable".
-        if self.nagle && length < step && !self.board.is_empty() && self.fin.is_none() {
-            return None;
-        }
-        let mut outgoing = self.outgoing(self.nxt, self.nxt + length, false);
-        outgoing.fin &= peer > length;
-        if length == 0 && !outgoing.fin {
-            return None;
-        }
-        self.small = false;
-        self.send_new(now, outgoing);
-        Some(outgoing)
-    }
-
-    /// RFC 9293, 3.8.6.2.1 (MUST-38): less than a segment of what waits goes out only if it is "at least a fraction Fs of the
-    /// maximum usable window", Fs = 1/2, or when the override timeout has passed.
-    fn is_worth_sending(&self, length: u64) -> bool {
-        length > 0 && (self.small || 2 * length >= self.window.largest())
-    }
-
-    fn outgoing(&self, start: Position, end: Position, again: bool) -> Outgoing {
-        let data_end = end.min(self.buffer.end());
-        let fin = self.fin == Some(data_end) && (!again || end > data_end);
-        Outgoing { start, end: data_end, fin, push: data_end == self.buffer.end(), again }
-    }
-
-    fn send_new(&mut self, now: Instant, outgoing: Outgoing) {
-        let end = outgoing.seq_end();
-        self.board.push(outgoing.start, end, now);
-        self.nxt = end;
-        self.last_sent = now;
-        let bytes = outgoing.end - outgoing.start;
-        self.counts.bytes_sent += bytes;
-        self.recovery.prr.on_sent(bytes);
-    }
-
-    fn send_again(&mut self, now: Instant, outgoing: Outgoing) {
-        let end = outgoing.seq_end();
-        self.board.resend(outgoing.start, end, now);
-        self.last_sent = now;
-        let bytes = end - outgoing.start;
-        self.counts.bytes_again += outgoing.end - outgoing.start;
-        self.counts.segments_again += (outgoing.end - outgoing.start).div_ceil(self.segment).max(1);
-        self.recovery.prr.on_sent(bytes);
-        let stamp = self.clock.map(|clock| clock.value(now));
-        if let Some(undo) = &mut self.recovery.undo {
-            undo.on_resent(bytes, stamp);
-        }
-    }
-
-    /// The window was reduced, for whatever reason, and the peer was not told.
-    pub(crate) fn take_reduced(&mut self) -> bool {
-        std::mem::take(&mut self.reduced)
-    }
-
-    fn restart_after_idle(&mut self, now: Instant) {
-        let idle = now - self.last_sent;
-        let timeout = self.rtt.timeout();
-        if self.board.is_empty() && idle > timeout {
-            self.congestion.on_idle(idle, timeout);
-            self.last_sent = now;
         }
     }
 
@@ -434,10 +292,4 @@ impl<P: Payload> Transmit<P> {
 /// Payload that fits into a segment of that size beside the timestamps (RFC 6691).
 fn segment_payload(mss: u16, timestamps: bool) -> u64 {
     u64::from(mss) - if timestamps { 12 } else { 0 }
-}
-
-/// As much of `most` as makes whole segments; all of it if that is all there is, or less than one.
-fn whole(most: u64, all: u64, step: u64) -> u64 {
-    let most = most.min(all);
-    if most == all || most < step { most } else { most - most % step }
 }

@@ -37,6 +37,8 @@ impl<P: Payload> Connection<P> {
                 self.timers.stop(Timer::Retransmit);
             }
             Timer::Retransmit => return self.on_retransmit_timeout(now),
+            // Output is asked for after every call.
+            Timer::Pace => {}
             Timer::Persist => return self.on_persist_timeout(),
             Timer::KeepAlive => return self.on_keepalive_timeout(now),
             Timer::DelayedAck => self.acknowledge.now = true,
@@ -114,6 +116,10 @@ impl<P: Payload> Connection<P> {
             (now + timeout).min(self.timers.at(Timer::Retransmit))
         });
         self.keep(Timer::LossProbe, probe);
+        match self.transmit.paced_until() {
+            Some(at) => self.timers.set(Timer::Pace, at),
+            None => self.timers.stop(Timer::Pace),
+        }
         let blocked = !outstanding && self.transmit.has_unsent();
         if !blocked {
             self.persist_backoff = 0;

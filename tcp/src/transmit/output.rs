@@ -1,0 +1,190 @@
+//! What goes out: a probe, what was lost, or what is new, in that order.
+
+use crate::payload::Payload;
+use crate::recovery::TailProbe;
+use crate::seq::Position;
+use crate::time::Instant;
+use crate::transmit::pacer::Pacer;
+use crate::transmit::{Outgoing, Transmit};
+
+impl<P: Payload> Transmit<P> {
+    /// The next segment, with at most `limit` bytes of payload.
+    pub(crate) fn next(&mut self, now: Instant, limit: usize) -> Option<Outgoing> {
+        // RFC 3168's CWR belongs to one segment, which not every NIC that cuts a larger one sees to.
+        let limit = if self.reduced { (limit as u64).min(self.segment) } else { limit as u64 }.max(1);
+        if std::mem::take(&mut self.probe)
+            && let Some(outgoing) = self.next_probe(now, limit)
+        {
+            return Some(outgoing);
+        }
+        self.pacer.release();
+        let limit = self.pacing_rate().map_or(limit, |rate| limit.min(Pacer::burst(rate, self.segment)));
+        if self.board.lost() > 0 {
+            return self.next_lost(now, limit);
+        }
+        self.next_new(now, limit)
+    }
+
+    /// RFC 8985, 7.3: "if new data is available, and within the peer's window, send it; else resend the last segment".
+    fn next_probe(&mut self, now: Instant, limit: u64) -> Option<Outgoing> {
+        if self.board.is_empty() {
+            return None;
+        }
+        let limit = limit.min(self.segment);
+        let peer = self.window.right().saturating_since(self.nxt);
+        let fresh = limit.min(self.unsent()).min(peer);
+        let outgoing = if fresh > 0 && self.board.has_room() {
+            let mut outgoing = self.outgoing(self.nxt, self.nxt + fresh, false);
+            outgoing.fin &= peer > fresh;
+            self.send_new(now, outgoing);
+            outgoing
+        } else {
+            let (start, end) = self.board.tail(limit)?;
+            if end > self.window.right() {
+                // A window taken back (RFC 9293, 3.8.6) left the tail outside: the timeout's turn, not another probe's.
+                self.recovery.tail_probe = Some(TailProbe { end: self.nxt, again: false });
+                return None;
+            }
+            let outgoing = self.outgoing(start, end, true);
+            self.send_again(now, outgoing);
+            outgoing
+        };
+        self.recovery.tail_probe = Some(TailProbe { end: self.nxt, again: outgoing.again });
+        Some(outgoing)
+    }
+
+    /// The first lost part, as much of it as the window lets go again.
+    fn next_lost(&mut self, now: Instant, limit: u64) -> Option<Outgoing> {
+        let (start, end) = self.board.first_lost()?;
+        let step = self.segment.min(limit);
+        let room = self.congestion.window().saturating_sub(self.in_flight());
+        let length = end - start;
+        let mut most = if room >= length.min(step) { room } else { 0 };
+        if most == 0 && self.recovery.force {
+            most = step;
+        }
+        let peer = self.window.right().saturating_since(start);
+        if peer > 0 {
+            most = most.min(peer);
+        } else if start != self.una {
+            return None;
+        }
+        if most == 0 || !self.is_in_pace(now) {
+            return None;
+        }
+        let outgoing = self.outgoing(start, end.min(start + whole(most.min(limit), length, step)), true);
+        self.recovery.force = false;
+        self.send_again(now, outgoing);
+        Some(outgoing)
+    }
+
+    /// What was not sent before, as windows and good manners allow.
+    fn next_new(&mut self, now: Instant, limit: u64) -> Option<Outgoing> {
+        if !self.has_unsent() || !self.board.has_room() {
+            return None;
+        }
+        self.restart_after_idle(now);
+        let step = self.segment.min(limit);
+        let unsent = self.unsent();
+        let flight = self.in_flight();
+        let path = self.congestion.window().saturating_sub(flight);
+        let peer = self.window.right().saturating_since(self.nxt);
+        if path < unsent.min(step).max(1) {
+            self.limited = self.nxt;
+            return None;
+        }
+        let length = whole(unsent.min(path).min(peer).min(limit), unsent, step);
+        if length < unsent && length < step && !self.is_worth_sending(length) {
+            return None;
+        }
+        // RFC 9293, 3.7.4: Nagle's algorithm "MUST be possible to disable".
+        if self.nagle && length < step && !self.board.is_empty() && self.fin.is_none() {
+            return None;
+        }
+        let mut outgoing = self.outgoing(self.nxt, self.nxt + length, false);
+        outgoing.fin &= peer > length;
+        if (length == 0 && !outgoing.fin) || !self.is_in_pace(now) {
+            return None;
+        }
+        self.small = false;
+        self.send_new(now, outgoing);
+        Some(outgoing)
+    }
+
+    /// RFC 9293, 3.8.6.2.1 (MUST-38): less than a segment of what waits goes out only if it is "at least a fraction Fs of the
+    /// maximum usable window", Fs = 1/2, or when the override timeout has passed.
+    fn is_worth_sending(&self, length: u64) -> bool {
+        length > 0 && (self.small || 2 * length >= self.window.largest())
+    }
+
+    fn outgoing(&self, start: Position, end: Position, again: bool) -> Outgoing {
+        let data_end = end.min(self.buffer.end());
+        let fin = self.fin == Some(data_end) && (!again || end > data_end);
+        Outgoing { start, end: data_end, fin, push: data_end == self.buffer.end(), again }
+    }
+
+    fn send_new(&mut self, now: Instant, outgoing: Outgoing) {
+        let end = outgoing.seq_end();
+        self.board.push(outgoing.start, end, now);
+        self.nxt = end;
+        let bytes = outgoing.end - outgoing.start;
+        self.note_sent(now, bytes);
+        self.counts.bytes_sent += bytes;
+        self.recovery.prr.on_sent(bytes);
+    }
+
+    fn send_again(&mut self, now: Instant, outgoing: Outgoing) {
+        let end = outgoing.seq_end();
+        self.board.resend(outgoing.start, end, now);
+        let bytes = end - outgoing.start;
+        self.note_sent(now, bytes);
+        self.counts.bytes_again += outgoing.end - outgoing.start;
+        self.counts.segments_again += (outgoing.end - outgoing.start).div_ceil(self.segment).max(1);
+        self.recovery.prr.on_sent(bytes);
+        let stamp = self.clock.map(|clock| clock.value(now));
+        if let Some(undo) = &mut self.recovery.undo {
+            undo.on_resent(bytes, stamp);
+        }
+    }
+
+    fn note_sent(&mut self, now: Instant, bytes: u64) {
+        self.last_sent = now;
+        if let Some(rate) = self.pacing_rate() {
+            self.pacer.on_sent(now, bytes, rate, self.segment);
+        }
+    }
+
+    /// Bytes per second to keep to; none before there is a round-trip time to spread the window over.
+    fn pacing_rate(&self) -> Option<u64> {
+        if self.paced { self.congestion.pacing_rate(self.rtt.smoothed()) } else { None }
+    }
+
+    fn is_in_pace(&mut self, now: Instant) -> bool {
+        !self.paced || self.pacer.may_send(now)
+    }
+
+    /// When output that pacing held back may go.
+    pub(crate) fn paced_until(&self) -> Option<Instant> {
+        self.pacer.deadline()
+    }
+
+    /// The window was reduced, for whatever reason, and the peer was not told.
+    pub(crate) fn take_reduced(&mut self) -> bool {
+        std::mem::take(&mut self.reduced)
+    }
+
+    fn restart_after_idle(&mut self, now: Instant) {
+        let idle = now - self.last_sent;
+        let timeout = self.rtt.timeout();
+        if self.board.is_empty() && idle > timeout {
+            self.congestion.on_idle(idle, timeout);
+            self.last_sent = now;
+        }
+    }
+}
+
+/// As much of `most` as makes whole segments; all of it if that is all there is, or less than one.
+fn whole(most: u64, all: u64, step: u64) -> u64 {
+    let most = most.min(all);
+    if most == all || most < step { most } else { most - most % step }
+}
