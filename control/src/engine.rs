@@ -6,7 +6,7 @@
 //! the gateway, the simulator for itself.
 //!
 //! What must hold: what a core must get (policies, replies, the order to drain) reaches it in order even if its box is
-//! full for a while; a core that has stopped answering holds nobody up; and nobody but the [`Requests`] in here
+//! full for a while; a core that has stopped answering holds nobody up; and nobody but the requests in here
 //! changes the tproxy table.
 
 mod api;

@@ -1,7 +1,7 @@
 //! The seven requests of the original tproxy interface, as JSON and as values between threads.
 //!
 //! What was a bound socket there is a protocol and a local address here. Names of operations, flags and errors are the
-//! kernel patch's own, so that a program and its author's knowledge can be carried over. [`perform`] holds each
+//! kernel patch's own, so that a program and its author's knowledge can be carried over. `perform` holds each
 //! request against its conditions and changes the table.
 
 mod errno;

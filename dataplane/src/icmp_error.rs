@@ -1,7 +1,7 @@
 //! Telling a sender why its packet will not arrive.
 //!
 //! [`IcmpErrors::permit`] says whether a packet may be answered at all (the rules of RFC 1812 4.3.2.7 and RFC 4443 2.4)
-//! and whether the rate allows it; then [`write`] writes the error. Two rates hold at once: one for all errors of a
+//! and whether the rate allows it; then [`write()`] writes the error. Two rates hold at once: one for all errors of a
 //! core, and one for each destination (hashed into a fixed number of buckets), so that a scanner does not use up what
 //! an honest sender is owed.
 //!

@@ -1,6 +1,6 @@
 //! The link below IP: ARP and neighbour discovery in, frames to neighbours out.
 //!
-//! [`Worker::deliver`] is the only way a frame leaves: the neighbour's address is filled in, or the frame waits in the
+//! `Worker::deliver` is the only way a frame leaves: the neighbour's address is filled in, or the frame waits in the
 //! neighbour's bounded queue, or it ends counted.
 
 use tcp::Instant;

@@ -6,7 +6,7 @@
 //!                            └───────── World ───────┘
 //! ```
 //!
-//! A [`World`](world::World) moves the clock from event to event. All choices come from one seed
+//! A [`World`] moves the clock from event to event. All choices come from one seed
 //! ([`seed::for_each_seed`]), so a failing run is a number. The hosts are not the gateway's code: they read and write
 //! frames by themselves and check every sum; only their TCP is the crate `tcp`, whose other oracle is Linux.
 //!

@@ -1,6 +1,6 @@
 //! The world the gateway lives in: cables, hosts, and one clock that nobody has to wait for.
 //!
-//! [`World::step`] does all that is due now - frames that arrive, hosts' deadlines, a turn of the worker, the control
+//! `World::step` does all that is due now - frames that arrive, hosts' deadlines, a turn of the worker, the control
 //! thread's mail - and then moves the clock to whatever is due next. Nothing else moves it. The same seed gives the same
 //! run, so a failure is its seed.
 //!

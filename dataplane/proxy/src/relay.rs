@@ -5,7 +5,7 @@
 //!   has room, so a slow reader closes the sender's window and memory is what the two streams hold;
 //! - a FIN is passed on behind the bytes before it and leaves the other direction open;
 //! - a failure of one side ends the other, by a reset, behind the bytes before it, for at most [`RESET_LINGER_MAX`];
-//! - it ends by itself: idle, total and finish times are all in [`Relay::deadline`].
+//! - it ends by itself: idle, total and finish times are all in `Relay::deadline`.
 //!
 //! ```text
 //! each direction:  Open ──(FIN read: shut down)──→ Closing ──(acknowledged)──→ Closed      both Closed: Finished

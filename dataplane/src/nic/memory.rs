@@ -5,7 +5,7 @@
 //! device, and a test can see it ([`MemoryNic::frames_in_use`]). Receive and transmit rings are bounded as a device's
 //! are; what does not fit is lost and counted.
 //!
-//! Offloads are done as the device would ([`offload`]): a port that reports one does it, one that does not must not be
+//! Offloads are done as the device would (`offload`): a port that reports one does it, one that does not must not be
 //! asked. Left out: multi-segment frames (a buffer holds the largest frame), receive checksum verdicts (software
 //! checks are the ones to be tested), time (a wire is as fast as its ends are polled).
 

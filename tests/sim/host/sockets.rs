@@ -1,6 +1,6 @@
 //! A host's TCP: listeners, connections of the crate `tcp`, and the scripts that use them.
 //!
-//! Segments come in by [`Sockets::handle`] and go out by [`Sockets::poll`]; only connections that something happened to
+//! Segments come in by `Sockets::handle` and go out by `Sockets::poll`; only connections that something happened to
 //! are asked, so that a thousand of them cost what the busy ones do.
 
 use std::cmp::Reverse;

@@ -6,7 +6,7 @@
 //!                   │ SYN from the other: SYN_SENT2 (both at once)      FIN_WAIT ──FIN──→ LAST_ACK     RST: CLOSE
 //! ```
 //!
-//! The transitions are those of Linux ([`next`] is the table): we guess the state of the ends from what they send, and
+//! The transitions are those of Linux (`next` is the table): we guess the state of the ends from what they send, and
 //! packets may still be lost behind us. What may be an honest answer to something we did not see (a repeated SYN, a
 //! late SYN-ACK) passes without effect; what cannot be is invalid.
 //!
