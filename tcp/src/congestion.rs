@@ -5,16 +5,21 @@
 //! What must hold: the window is at least one segment; it grows only while it is what limits us, and a loss falls from what
 //! was used of it (RFC 7661, `validation.rs`).
 
+mod bbr;
 mod cubic;
 mod hystart;
 mod newreno;
+mod rate;
 mod validation;
 
 use std::time::Duration;
 
+use bbr::Bbr;
+pub(crate) use bbr::Progress;
 use cubic::Cubic;
 use hystart::HyStart;
 use newreno::NewReno;
+pub(crate) use rate::{DeliveryRate, Sample, Stamp};
 pub(crate) use validation::Use;
 use validation::Validation;
 
@@ -30,12 +35,15 @@ pub enum Algorithm {
     Cubic,
     /// RFC 5681 and RFC 6582.
     NewReno,
+    /// Version 1: draft-cardwell-iccrg-bbr-congestion-control-00. Always paced.
+    Bbr,
 }
 
 #[derive(Clone, Debug)]
 enum Controller {
     Cubic(Cubic),
     NewReno(NewReno),
+    Bbr(Box<Bbr>),
 }
 
 #[derive(Clone, Debug)]
@@ -70,7 +78,8 @@ pub(crate) struct Growth {
 pub(crate) struct Before {
     window: u64,
     threshold: u64,
-    controller: Controller,
+    /// None: a model of the path is not undone.
+    controller: Option<Controller>,
 }
 
 impl Congestion {
@@ -79,6 +88,7 @@ impl Congestion {
         let controller = match algorithm {
             Algorithm::Cubic => Controller::Cubic(Cubic::default()),
             Algorithm::NewReno => Controller::NewReno(NewReno::default()),
+            Algorithm::Bbr => Controller::Bbr(Box::new(Bbr::new())),
         };
         let window = initial_window(segment);
         Congestion {
@@ -108,6 +118,9 @@ impl Congestion {
     /// fifth more afterwards, so that the window stays what limits (the factors are Linux's).
     pub(crate) fn pacing_rate(&self, smoothed: Option<Duration>) -> Option<u64> {
         let micros = u64::try_from(smoothed?.as_micros()).unwrap_or(u64::MAX).max(1);
+        if let Controller::Bbr(bbr) = &self.controller {
+            return Some(bbr.pace(self.window, smoothed).max(self.segment));
+        }
         let percent = if self.window < self.threshold / 2 { 200 } else { 120 };
         Some((self.window.saturating_mul(10_000) / micros).saturating_mul(percent).max(self.segment))
     }
@@ -120,6 +133,7 @@ impl Congestion {
         match self.controller {
             Controller::Cubic(_) => "cubic",
             Controller::NewReno(_) => "newreno",
+            Controller::Bbr(_) => "bbr",
         }
     }
 
@@ -149,6 +163,7 @@ impl Congestion {
         self.window = match &mut self.controller {
             Controller::Cubic(cubic) => cubic.grow(self.window, self.segment, bytes, growth),
             Controller::NewReno(reno) => reno.grow(self.window, self.segment, bytes),
+            Controller::Bbr(_) => self.window,
         };
     }
 
@@ -164,7 +179,12 @@ impl Congestion {
 
     /// Segments were lost, of `flight` bytes that were sent: sets the threshold; how the window gets there is recovery's matter.
     pub(crate) fn on_loss(&mut self, flight: u64) -> Before {
-        let before = Before { window: self.window, threshold: self.threshold, controller: self.controller.clone() };
+        if let Controller::Bbr(bbr) = &mut self.controller {
+            bbr.on_loss(self.window);
+            return Before { window: self.window, threshold: self.threshold, controller: None };
+        }
+        let controller = Some(self.controller.clone());
+        let before = Before { window: self.window, threshold: self.threshold, controller };
         // RFC 7661, 4.4.1: in the non-validated phase the fall is from "max(pipeACK, LossFlightSize)".
         let used = match self.validation.pipe_ack() {
             Some(pipe) if !self.validation.is_validated(self.window) => pipe.max(flight).min(self.window),
@@ -174,6 +194,7 @@ impl Congestion {
         let target = match &mut self.controller {
             Controller::Cubic(cubic) => cubic.on_loss(used, self.segment),
             Controller::NewReno(reno) => reno.on_loss(used),
+            Controller::Bbr(_) => u64::MAX,
         };
         self.threshold = target.max(2 * self.segment);
         before
@@ -185,6 +206,31 @@ impl Congestion {
         self.window = self.segment;
     }
 
+    /// The window follows a model of the path, not losses.
+    pub(crate) fn is_model(&self) -> bool {
+        matches!(self.controller, Controller::Bbr(_))
+    }
+
+    /// What was delivered, for those that model the path.
+    pub(crate) fn on_progress(&mut self, progress: &Progress) {
+        if let Controller::Bbr(bbr) = &mut self.controller {
+            self.window = bbr.on_ack(self.window, self.segment, progress).max(self.segment);
+        }
+    }
+
+    /// Down to the threshold at once.
+    pub(crate) fn fall(&mut self) {
+        self.window = self.window.min(self.threshold);
+    }
+
+    /// Recovery is over. RFC 9937: "at the end of recovery, cwnd = ssthresh".
+    pub(crate) fn on_repaired(&mut self) {
+        self.window = match &mut self.controller {
+            Controller::Bbr(bbr) => bbr.on_repaired(self.window),
+            _ => self.threshold.max(self.segment),
+        };
+    }
+
     /// During recovery, as proportional rate reduction says.
     pub(crate) fn set_window(&mut self, window: u64) {
         self.window = window.max(self.segment);
@@ -194,12 +240,18 @@ impl Congestion {
     pub(crate) fn undo(&mut self, before: Before) {
         self.window = self.window.max(before.window);
         self.threshold = before.threshold;
-        self.controller = before.controller;
+        if let Some(controller) = before.controller {
+            self.controller = controller;
+        }
     }
 
     /// RFC 5681, 4.1: after idling for longer than a timeout the window says nothing about the path any more. Halved for
     /// every timeout (RFC 7661's spirit), at least the restart window.
     pub(crate) fn on_idle(&mut self, idle: Duration, timeout: Duration) {
+        if self.is_model() {
+            // Draft, 4.3.4.4: it restarts at the pace of the model.
+            return;
+        }
         let floor = initial_window(self.segment).min(self.window);
         let mut left = idle;
         self.threshold = if self.threshold == u64::MAX { u64::MAX } else { self.threshold.max(self.window * 3 / 4) };

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use crate::congestion::Stamp;
 use crate::limits;
 use crate::seq::Position;
 use crate::time::Instant;
@@ -21,6 +22,8 @@ pub(crate) struct Sent {
     pub(crate) at: Instant,
     /// It was sent more than once.
     pub(crate) again: bool,
+    /// What had been delivered when it was sent last.
+    stamp: Stamp,
     /// The peer has it (RFC 2018).
     sacked: bool,
     /// Held for lost, and not sent again yet.
@@ -55,6 +58,8 @@ pub(crate) struct Delivered {
     pub(crate) lowest_once: Option<Position>,
     /// The highest end.
     pub(crate) highest: Option<Position>,
+    /// Of what was sent after the most had been delivered: its stamp, and when it was sent.
+    pub(crate) latest_stamp: Option<(Stamp, Instant)>,
 }
 
 impl Delivered {
@@ -68,6 +73,9 @@ impl Delivered {
             self.lowest_once = Some(self.lowest_once.map_or(entry.end, |end| end.min(entry.end)));
         }
         self.highest = self.highest.max(Some(entry.end));
+        if self.latest_stamp.is_none_or(|(stamp, _)| entry.stamp.delivered >= stamp.delivered) {
+            self.latest_stamp = Some((entry.stamp, entry.at));
+        }
     }
 }
 
@@ -101,9 +109,9 @@ impl Scoreboard {
     }
 
     /// New data was sent.
-    pub(crate) fn push(&mut self, start: Position, end: Position, at: Instant) {
+    pub(crate) fn push(&mut self, start: Position, end: Position, at: Instant, stamp: Stamp) {
         debug_assert!(start < end && self.entries.back().is_none_or(|last| last.end == start));
-        let entry = Sent { start, end, at, again: false, sacked: false, lost: false, run_end: start };
+        let entry = Sent { start, end, at, again: false, stamp, sacked: false, lost: false, run_end: start };
         self.entries.push_back(entry);
     }
 
@@ -242,7 +250,7 @@ impl Scoreboard {
     }
 
     /// `[start, end)`, a part of one entry, is sent again. Cut off so that its time is its own.
-    pub(crate) fn resend(&mut self, start: Position, end: Position, at: Instant) {
+    pub(crate) fn resend(&mut self, start: Position, end: Position, at: Instant, stamp: Stamp) {
         let mut index = self.find(start);
         if self.entries.get(index).is_some_and(|entry| entry.start < start) && self.cut(index, start) {
             index += 1;
@@ -251,7 +259,7 @@ impl Scoreboard {
             self.cut(index, end);
         }
         let Some(entry) = self.entries.get_mut(index) else { return };
-        (entry.at, entry.again) = (at, true);
+        (entry.at, entry.again, entry.stamp) = (at, true, stamp);
         if entry.lost {
             entry.lost = false;
             self.lost -= entry.end - entry.start;

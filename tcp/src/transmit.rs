@@ -20,7 +20,7 @@ use std::time::Duration;
 
 pub(crate) use ack::AckFacts;
 
-use crate::congestion::{Algorithm, Congestion};
+use crate::congestion::{Algorithm, Congestion, DeliveryRate};
 use crate::open::{Agreed, TimestampClock};
 use crate::payload::Payload;
 use crate::recovery::{Phase, Recovery};
@@ -87,6 +87,7 @@ pub(crate) struct Transmit<P> {
     /// What was sent up to here was held back by the congestion window, so its acknowledgment may widen it.
     limited: Position,
     last_sent: Instant,
+    delivery: DeliveryRate,
     /// Output is spread over the round trip.
     paced: bool,
     pacer: Pacer,
@@ -133,7 +134,8 @@ impl<P: Payload> Transmit<P> {
             nagle: settings.nagle,
             limited: iss,
             last_sent: now,
-            paced: settings.paced,
+            delivery: DeliveryRate::default(),
+            paced: settings.paced || settings.algorithm == Algorithm::Bbr,
             pacer: Pacer::default(),
             reduced_at: iss,
             reduced: false,

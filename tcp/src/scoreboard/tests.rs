@@ -14,7 +14,7 @@ fn time(micros: u64) -> Instant {
 fn board(count: u64) -> Scoreboard {
     let mut board = Scoreboard { lost_from: at(0), ..Scoreboard::default() };
     for i in 0..count {
-        board.push(at(i * 100), at(i * 100 + 100), time(i * 10));
+        board.push(at(i * 100), at(i * 100 + 100), time(i * 10), Stamp::default());
     }
     board
 }
@@ -43,9 +43,9 @@ fn lost_entries_are_found_in_order_and_sent_again_in_parts() {
     board.judge(|entry| Some(entry.start < at(400)));
     assert_eq!(board.lost(), 400);
     assert_eq!(board.first_lost(), Some((at(0), at(100))));
-    board.resend(at(0), at(60), time(500));
+    board.resend(at(0), at(60), time(500), Stamp::default());
     assert_eq!((board.lost(), board.first_lost()), (340, Some((at(60), at(100)))));
-    board.resend(at(60), at(100), time(501));
+    board.resend(at(60), at(100), time(501), Stamp::default());
     assert_eq!(board.first_lost(), Some((at(100), at(200))));
     let mut delivered = Delivered::default();
     board.acknowledge(at(100), &mut delivered);
@@ -58,7 +58,7 @@ fn lost_entries_are_found_in_order_and_sent_again_in_parts() {
 #[test]
 fn attack_sack_storm_costs_no_walk_and_no_memory_beyond_the_bound() {
     let mut board = Scoreboard { lost_from: at(0), ..Scoreboard::default() };
-    board.push(at(0), at(1_000_000), time(0));
+    board.push(at(0), at(1_000_000), time(0), Stamp::default());
     for i in 0..100_000 {
         board.sack(at(i * 2 + 1), at(i * 2 + 2), &mut Delivered::default());
     }
@@ -118,7 +118,7 @@ proptest! {
                         let first = model.iter().position(|byte| *byte == 2).unwrap() as u64;
                         prop_assert_eq!(a, at(first));
                         let b = b.min(a + len);
-                        board.resend(a, b, time(9_999));
+                        board.resend(a, b, time(9_999), Stamp::default());
                         model[usize::try_from(a - at(0)).unwrap()..usize::try_from(b - at(0)).unwrap()].fill(0);
                     } else {
                         prop_assert!(!model.contains(&2));

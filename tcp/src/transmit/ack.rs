@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::congestion::{Growth, Use};
+use crate::congestion::{Growth, Progress, Sample, Use};
 use crate::limits;
 use crate::options::SackBlocks;
 use crate::payload::Payload;
@@ -90,7 +90,13 @@ impl<P: Payload> Transmit<P> {
         }
         let was_limited = was_limited && !repaired;
         let evidence = Evidence { sample, was_limited, advanced, new_loss: self.board.lost() > lost };
-        self.adjust_window(facts.now, &delivered, &evidence);
+        let min_rtt = self.rtt.min().unwrap_or_default();
+        let rate = self.delivery.on_delivered(facts.now, delivered.bytes, delivered.latest_stamp, min_rtt);
+        if self.congestion.is_model() {
+            self.adjust_model(facts.now, &delivered, &evidence, flight, rate);
+        } else {
+            self.adjust_window(facts.now, &delivered, &evidence);
+        }
         if facts.congestion {
             self.on_congestion();
         }
@@ -189,7 +195,7 @@ impl<P: Payload> Transmit<P> {
         } else if facts.ack > probe.end {
             self.recovery.tail_probe = None;
             self.congestion.on_loss(self.board_outstanding());
-            self.congestion.set_window(self.congestion.threshold());
+            self.congestion.fall();
         }
     }
 
@@ -232,10 +238,10 @@ impl<P: Payload> Transmit<P> {
         }
     }
 
-    /// RFC 9937: "at the end of recovery, cwnd = ssthresh". After a timeout slow start has set it already.
+    /// After a timeout slow start has set the window already.
     fn leave_recovery(&mut self) {
-        if self.recovery.phase == Phase::Recovery {
-            self.congestion.set_window(self.congestion.threshold());
+        if self.recovery.phase == Phase::Recovery || self.congestion.is_model() {
+            self.congestion.on_repaired();
         }
         self.recovery.end();
     }
@@ -257,7 +263,7 @@ impl<P: Payload> Transmit<P> {
             return;
         }
         self.congestion.on_loss(self.board_outstanding());
-        self.congestion.set_window(self.congestion.window().min(self.congestion.threshold()));
+        self.congestion.fall();
         self.note_reduced();
     }
 
@@ -283,6 +289,27 @@ impl<P: Payload> Transmit<P> {
             let (una, nxt, sample) = (self.una, self.nxt, evidence.sample);
             self.congestion.grow(&Growth { now, bytes, sample, smoothed, una, nxt });
         }
+    }
+
+    fn adjust_model(
+        &mut self,
+        now: Instant,
+        delivered: &Delivered,
+        evidence: &Evidence,
+        prior_in_flight: u64,
+        rate: Option<Sample>,
+    ) {
+        let Some(sample) = rate.filter(|_| self.recovery.forward.is_none()) else { return };
+        self.congestion.on_progress(&Progress {
+            now,
+            sample,
+            bytes: delivered.bytes,
+            rtt: evidence.sample,
+            prior_in_flight,
+            in_flight: self.in_flight(),
+            loss: evidence.new_loss,
+            recovery: self.recovery.phase == Phase::Recovery,
+        });
     }
 
     /// Whether the congestion window is what limits us: in slow start, if half of it is used (so that it keeps doubling

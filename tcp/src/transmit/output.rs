@@ -81,6 +81,10 @@ impl<P: Payload> Transmit<P> {
     /// What was not sent before, as windows and good manners allow.
     fn next_new(&mut self, now: Instant, limit: u64) -> Option<Outgoing> {
         if !self.has_unsent() || !self.board.has_room() {
+            let flight = self.in_flight();
+            if flight < self.congestion.window() {
+                self.delivery.limit(flight);
+            }
             return None;
         }
         self.restart_after_idle(now);
@@ -125,7 +129,8 @@ impl<P: Payload> Transmit<P> {
 
     fn send_new(&mut self, now: Instant, outgoing: Outgoing) {
         let end = outgoing.seq_end();
-        self.board.push(outgoing.start, end, now);
+        let stamp = self.delivery.on_sent(now, self.in_flight() == 0);
+        self.board.push(outgoing.start, end, now, stamp);
         self.nxt = end;
         let bytes = outgoing.end - outgoing.start;
         self.note_sent(now, bytes);
@@ -135,7 +140,8 @@ impl<P: Payload> Transmit<P> {
 
     fn send_again(&mut self, now: Instant, outgoing: Outgoing) {
         let end = outgoing.seq_end();
-        self.board.resend(outgoing.start, end, now);
+        let stamp = self.delivery.on_sent(now, self.in_flight() == 0);
+        self.board.resend(outgoing.start, end, now, stamp);
         let bytes = end - outgoing.start;
         self.note_sent(now, bytes);
         self.counts.bytes_again += outgoing.end - outgoing.start;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::congestion::Stamp;
 use crate::seq::SeqNumber;
 
 fn at(offset: u64) -> Position {
@@ -17,7 +18,7 @@ const UNCERTAIN: Measure = Measure { certain: false, ..CERTAIN };
 fn board() -> Scoreboard {
     let mut board = Scoreboard::default();
     for i in 0..5 {
-        board.push(at(i * 100), at(i * 100 + 100), time(i));
+        board.push(at(i * 100), at(i * 100 + 100), time(i), Stamp::default());
     }
     board
 }
@@ -53,8 +54,8 @@ fn a_lost_retransmission_is_seen_by_what_was_sent_after_it() {
     let (mut rack, mut board) = (Rack::new(), board());
     sack(&mut rack, &mut board, time(104), 100, 500);
     rack.detect(time(104), Duration::ZERO, &mut board);
-    board.resend(at(0), at(100), time(105));
-    board.push(at(500), at(600), time(106));
+    board.resend(at(0), at(100), time(105), Stamp::default());
+    board.push(at(500), at(600), time(106), Stamp::default());
     assert!(!sack(&mut rack, &mut board, time(206), 500, 600));
     rack.detect(time(206), Duration::ZERO, &mut board);
     assert_eq!(board.lost(), 100);
@@ -85,7 +86,7 @@ fn the_echo_tells_an_original_from_its_retransmission() {
     let clock = TimestampClock::with_offset(0);
     for (echo, counts) in [(104, false), (105, true)] {
         let (mut rack, mut board) = (Rack::new(), board());
-        board.resend(at(0), at(100), time(105));
+        board.resend(at(0), at(100), time(105), Stamp::default());
         let mut delivered = Delivered::default();
         board.sack(at(0), at(100), &mut delivered);
         rack.on_delivered(time(300), &delivered, Some((echo, clock)), CERTAIN.min_rtt);
