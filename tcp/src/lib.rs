@@ -16,7 +16,11 @@
 //! What must hold: input from the wire never panics, never allocates or loops without bound (`limits.rs` has every
 //! bound and its reason); every way a segment can be refused has a name ([`Discard`]).
 //!
-//! Left out: demultiplexing, listening queues and SYN cookies (the owner of the flow table decides who may open),
+//! Before a connection and after it there is less to remember: a [`Listener`] answers SYNs from a table of compact records,
+//! or by [`SynCookies`], and gives a [`Connection`] when the handshake is complete; [`Connection::into_time_wait`] leaves a
+//! [`TimeWait`] of 64 bytes. Both are driven like a connection.
+//!
+//! Left out: demultiplexing (the owner of the flow table knows which connection or listener a segment is for),
 //! IP (checksums are offered in [`checksum`], headers are the caller's), TCP Fast Open and multipath (a middle must not
 //! add what the ends did not agree on).
 
@@ -33,6 +37,7 @@ mod icmp;
 mod info;
 mod isn;
 mod limits;
+mod listen;
 mod mirror;
 mod open;
 mod options;
@@ -47,7 +52,9 @@ mod segment;
 mod send_buffer;
 mod seq;
 mod state;
+mod syn_cookie;
 mod time;
+mod time_wait;
 mod timers;
 mod transmit;
 mod window;
@@ -59,6 +66,7 @@ pub use discard::Discard;
 pub use icmp::{IcmpError, IcmpKind};
 pub use info::Info;
 pub use isn::IsnGenerator;
+pub use listen::{ListenConfig, Listener, Outcome, Refusal};
 pub use open::{Opening, PeerSyn, TimestampClock};
 pub use options::{Options, SackBlocks, Timestamp};
 pub use payload::Payload;
@@ -66,4 +74,6 @@ pub use reset::reset_for;
 pub use segment::{Ecn, Flags, Header, ParseError, Segment};
 pub use seq::SeqNumber;
 pub use state::State;
+pub use syn_cookie::{Flow, SynCookies};
 pub use time::Instant;
+pub use time_wait::{Lingering, TimeWait};

@@ -78,3 +78,16 @@ pub(crate) const QUICK_ACKS: u8 = 16;
 
 /// RFC 7323, 5.5: a timestamp may be compared for 24 days, half of what a millisecond clock takes to wrap.
 pub(crate) const TIMESTAMP_LIFETIME: Duration = Duration::from_secs(24 * 86_400);
+
+/// SYN-ACKs for one SYN at most, the first included: the eighth comes after two minutes.
+pub(crate) const SYN_ACK_TRIES_MAX: u8 = 8;
+
+/// A SYN that comes again sooner than this is not answered again: who forges SYNs must not get two packets for one. As
+/// Linux's limit on answers to what is out of window.
+pub(crate) const SYN_ACK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Handshakes in the table of one listener, whatever is configured: 2^20 take 96 MB.
+pub(crate) const HALF_OPEN_MAX: usize = 1 << 20;
+
+/// Minutes in which a SYN cookie is good: this one and the one before, so that every answer has a minute at least. As Linux.
+pub(crate) const SYN_COOKIE_MINUTES_MAX: u64 = 2;

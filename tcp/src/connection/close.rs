@@ -7,6 +7,7 @@ use crate::payload::Payload;
 use crate::segment::{Flags, Header};
 use crate::state::{Event, State};
 use crate::time::Instant;
+use crate::time_wait::{Last, TimeWait};
 use crate::timers::Timer;
 
 /// Length of a TCP header without options, as the MSS is counted.
@@ -135,6 +136,26 @@ impl<P: Payload> Connection<P> {
         self.go(Event::TwoMsl);
         self.end();
         Signals::CLOSED
+    }
+
+    /// What TIME-WAIT needs, in 64 bytes instead of the whole connection; the connection itself if it is in another state, or
+    /// if there is something to be read yet. To be called when output is drained.
+    #[expect(clippy::result_large_err, reason = "it is the connection that was given")]
+    pub fn into_time_wait(mut self) -> Result<TimeWait, Connection<P>> {
+        if self.state != State::TimeWait || self.receive.unread() > 0 || self.acknowledge.now {
+            return Err(self);
+        }
+        let clock = self.opening.timestamp.filter(|_| self.agreed.timestamps);
+        let window = self.receive.offer(self.acknowledge.segment());
+        Ok(TimeWait::new(&Last {
+            ports: self.ports,
+            next: (self.transmit.nxt.seq(), self.receive.next().seq()),
+            window,
+            clock,
+            recent: (self.recent.value, self.recent.at),
+            until: self.timers.at(Timer::TimeWait),
+            length: self.config.time_wait,
+        }))
     }
 
     /// RFC 6191 and RFC 9293, 3.6.1: whether `syn` may begin a new connection in place of this one, which is in

@@ -1,9 +1,10 @@
 //! Until both SYNs are acknowledged: RFC 9293, 3.10.7.3 (SYN-SENT) and what is special in SYN-RECEIVED.
 
+use crate::config::Config;
 use crate::connection::{Connection, Error, Recent, Signals};
 use crate::discard::Discard;
 use crate::ecn::Notification;
-use crate::open::{Agreed, PeerSyn};
+use crate::open::{Agreed, Opening, PeerSyn};
 use crate::options::Timestamp;
 use crate::payload::Payload;
 use crate::receive::Receive;
@@ -16,6 +17,24 @@ use crate::timers::Timer;
 use crate::window::SendWindow;
 
 impl<P: Payload> Connection<P> {
+    /// As [`accept`](Connection::accept), for a SYN-ACK that a listener sent before there was a connection: first when, and how
+    /// often; none if nobody remembers. The first round trip is measured only if it was sent once (RFC 6298, 3).
+    pub(crate) fn answered(
+        now: Instant,
+        sent: Option<(Instant, u8)>,
+        ports: (u16, u16),
+        config: &Config,
+        syn: &Header,
+        opening: Opening,
+    ) -> Connection<P> {
+        let at = sent.map_or(now, |(at, _)| at);
+        let mut connection = Connection::accept(at, ports, config, syn, opening);
+        connection.poll_syn(at);
+        connection.syn_tries = sent.map_or(0, |(_, tries)| tries);
+        connection.last_heard = now;
+        connection
+    }
+
     /// RFC 9293, 3.10.7.3: the answer to our SYN.
     pub(super) fn arrival_in_syn_sent(&mut self, now: Instant, segment: &Segment<P>) -> Result<Signals, Discard> {
         let header = &segment.header;
