@@ -169,6 +169,29 @@ fn lying_sack() {
     assert!(again.iter().any(|out| out.brief().0 == 1_001), "{again:?}");
 }
 
+/// CVE-2019-11477, 11478: SACK blocks that cut what is in flight to crumbs, in every order, thousands of times. What is
+/// counted stays within what was sent, what is sent again stays within reason, and the connection lives.
+#[test]
+fn sack_storm() {
+    let mut script = Script::established();
+    script.write(10_000);
+    assert_eq!(script.poll().len(), 10);
+    script.wait(10);
+    let mut sent = 0;
+    for i in 0..5_000u32 {
+        let crumb = 2 + (i * 7_919) % 9_990;
+        let other = 2 + (i * 104_729) % 9_990;
+        script.ack(1, &[(crumb, crumb + 1), (other, other + 3), (crumb, 10_001)]).unwrap();
+        sent += script.poll().iter().map(|out| out.payload.len()).sum::<usize>();
+        let info = script.connection.info();
+        assert!(info.sacked < 10_000 && info.sacked + info.lost <= 10_000, "{info:?}");
+    }
+    assert!(sent <= 10_000, "sent again: {sent} bytes");
+    script.ack(10_001, &[]).unwrap();
+    script.silent();
+    assert_eq!((script.connection.info().ca_state, script.connection.unacked()), ("open", 0));
+}
+
 /// A window that stays closed, but is answered for: the connection stays, however long (RFC 9293, 3.8.6.1).
 #[test]
 fn zero_window_for_ever_but_answered() {
