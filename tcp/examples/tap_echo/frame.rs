@@ -1,4 +1,6 @@
-//! As much of Ethernet, ARP and IPv4 as an echo server needs.
+//! As much of Ethernet, ARP and IPv4 as an echo server needs: frames in, segments out, and back, with the checksums of both.
+//!
+//! Left out: IP options are skipped, fragments dropped (nobody who heeds our MSS sends any).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
