@@ -183,9 +183,6 @@ pub const PIECES_UNDER_PRESSURE: usize = 40;
 /// SYN is 60 + 60 bytes (IPv4) or 40 + 60 (IPv6).
 pub const QUOTE_BYTES: usize = 128;
 
-/// RFC 9293 3.7.1 (MUST-15): a SYN without the MSS option means 536 bytes.
-pub const MSS_UNSAID: u16 = 536;
-
 /// What a connection may hold unread. Twice the largest bandwidth-delay product of a gigabit at a millisecond; larger
 /// paths are bounded by it until windows tune themselves.
 pub const RECEIVE_BUFFER: u32 = 512 << 10;

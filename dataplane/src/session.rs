@@ -128,10 +128,6 @@ pub struct Held {
     pub syn: tcp::Header,
     /// The IP packet, cut: what an ICMP error to the client quotes.
     pub packet: SmallVec<[u8; 96]>,
-    /// Its time to live on arrival.
-    pub ttl: u8,
-    /// Its DSCP.
-    pub dscp: u8,
 }
 
 /// How a session ended.

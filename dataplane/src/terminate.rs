@@ -162,7 +162,8 @@ impl<N: Nic> Worker<N> {
             let Some(header) = socket.connection.poll_transmit(now, limit, &mut chunks) else { break };
             budget -= 1;
             let tso_mss = tso.then_some(socket.connection.mss());
-            if self.send_segment(now, &socket.path, &header, &chunks, tso_mss) == Delivery::Unreachable {
+            let ecn = socket.connection.ecn_codepoint();
+            if self.send_segment(now, &socket.path, ecn, &header, &chunks, tso_mss) == Delivery::Unreachable {
                 unreachable = Some(header.seq);
             }
         }
@@ -213,6 +214,7 @@ impl<N: Nic> Worker<N> {
         &mut self,
         now: Instant,
         path: &Path,
+        ecn: Ecn,
         header: &tcp::Header,
         chunks: &[SliceOf<N>],
         tso_mss: Option<u16>,
@@ -222,7 +224,7 @@ impl<N: Nic> Worker<N> {
             self.counters.count(Counter::NoMemory);
             return Delivery::Lost;
         };
-        let ip = IpOut { ttl: path.ttl, tos: path.dscp, ..IpOut::new(path.local.ip(), path.remote.ip()) };
+        let ip = IpOut { ttl: path.ttl, tos: path.dscp | ecn.bits(), ..IpOut::new(path.local.ip(), path.remote.ip()) };
         let offloads = self.interfaces.get(path.next_hop.interface).offloads;
         let length: usize = chunks.iter().map(tcp::Payload::len).sum();
         let tso_mss = tso_mss.filter(|mss| length > usize::from(*mss));

@@ -11,8 +11,9 @@
 //! The server's SYN-ACK is acknowledged only when the client has acknowledged ours: who forges SYNs from addresses of
 //! others gets the server no further than a half-open connection, as without a gateway.
 
-use tcp::{Connection, Instant, Opening, TimestampClock};
+use tcp::{Connection, Instant, Opening};
 
+use super::open::{ECN_BITS, tcp_config};
 use super::{Ended, SessionKey};
 use crate::counters::Counter;
 use crate::nic::Nic;
@@ -32,22 +33,16 @@ impl<N: Nic> Worker<N> {
         };
         let interface = self.interfaces.get(next_hop.interface);
         let mss_max = interface.mss(client.is_ipv6());
-        let opening = {
+        let (opening, ecn) = {
             let mut sockets = self.shared.sockets.borrow_mut();
             let Some(server) = sockets.get_mut(server) else { return };
             let Some(peer) = server.connection.peer_syn().copied() else { return };
             server.muted = true;
-            Opening {
-                isn: peer.seq,
-                mss: peer.options.mss.unwrap_or(crate::limits::MSS_UNSAID).min(mss_max),
-                window_scale: peer.options.window_scale,
-                sack_permitted: peer.options.sack_permitted,
-                timestamp: peer.options.timestamp.map(|stamp| TimestampClock::continuing(now, stamp.value)),
-            }
+            (Opening::mirror(now, &peer, mss_max), peer.does_ecn())
         };
-        let config = self.tcp_config(mss_max);
+        let config = tcp_config(mss_max, ecn);
         let connection = Connection::accept(now, (original.port(), client.port()), &config, &held.syn, opening);
-        let path = self.path(original, client, next_hop, answer.ttl.saturating_sub(1).max(1), answer.tos & !3);
+        let path = self.path(original, client, next_hop, answer.ttl.saturating_sub(1).max(1), answer.tos & !ECN_BITS);
         let socket = Socket::new(connection, path, key, Leg::Client, flow);
         let socket = self.shared.sockets.borrow_mut().insert(socket);
         if let Some(session) = self.sessions.get_mut(key) {

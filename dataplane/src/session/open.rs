@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use control::policy::{Accept, Decision, DropReason, InterfaceId, Router, Service, Source, Verdict};
 use control::tproxy::Flags;
-use tcp::{Connection, Instant, Opening, TimestampClock};
+use tcp::{Connection, Instant, Opening, PeerSyn, TimestampClock};
 
 use super::{Held, Session, SessionKey};
 use crate::counters::Counter;
@@ -24,6 +24,18 @@ use crate::worker::{Arrival, Worker, quotable};
 
 /// IP protocol number of TCP.
 const TCP: u8 = 6;
+
+/// The ECN field of the traffic class (RFC 3168 5); the rest is DSCP.
+pub(crate) const ECN_BITS: u8 = 3;
+
+/// As whom we speak to the server: in our own voice, or in the client's.
+#[derive(Clone, Copy)]
+struct Voice {
+    opening: Opening,
+    ecn: bool,
+    ttl: u8,
+    dscp: u8,
+}
 
 /// The server's side of a flow before it exists: where it goes and under which tuple.
 #[derive(Clone, Copy)]
@@ -139,18 +151,16 @@ impl<N: Nic> Worker<N> {
             return Err(Counter::TtlExpired);
         }
         let side = self.server_side(now, key, proxy::Target::Original)?;
-        let interface = self.interfaces.get(side.next_hop.interface);
-        let options = &syn.options;
-        let opening = Opening {
-            isn: syn.seq,
-            mss: options.mss.unwrap_or(limits::MSS_UNSAID).min(interface.mss(side.target.is_ipv6())),
-            window_scale: options.window_scale,
-            sack_permitted: options.sack_permitted,
-            timestamp: options.timestamp.map(|stamp| TimestampClock::continuing(now, stamp.value)),
+        let mss_max = self.interfaces.get(side.next_hop.interface).mss(side.target.is_ipv6());
+        let said = PeerSyn::from(syn);
+        let voice = Voice {
+            opening: Opening::mirror(now, &said, mss_max),
+            ecn: said.does_ecn(),
+            ttl: ip.ttl - 1,
+            dscp: ip.tos & !ECN_BITS,
         };
-        let held = Held { syn: *syn, packet: quotable(arrival), ttl: ip.ttl, dscp: ip.tos & !3 };
-        let (ttl, dscp) = (held.ttl - 1, held.dscp);
-        self.connect_server(now, key, side, opening, ttl, dscp)?;
+        let held = Held { syn: *syn, packet: quotable(arrival) };
+        self.connect_server(now, key, side, voice)?;
         if let Some(session) = self.sessions.get_mut(key) {
             session.held = Some(Box::new(held));
         }
@@ -175,9 +185,9 @@ impl<N: Nic> Worker<N> {
             sack_permitted: true,
             timestamp: Some(TimestampClock::with_offset(self.random.next_u64() as u32)),
         };
-        let config = self.tcp_config(interface.mss(client.is_ipv6()));
+        let config = tcp_config(interface.mss(client.is_ipv6()), false);
         let connection = Connection::accept(now, (original.port(), client.port()), &config, syn, opening);
-        let path = self.path(original, client, next_hop, limits::TTL, arrival.ip.tos & !3);
+        let path = self.path(original, client, next_hop, limits::TTL, arrival.ip.tos & !ECN_BITS);
         let Some(session) = self.sessions.get_mut(key) else { return Ok(()) };
         let socket = Socket::new(connection, path, key, Leg::Client, session.client_flow);
         session.client_socket = Some(self.shared.sockets.borrow_mut().insert(socket));
@@ -200,7 +210,7 @@ impl<N: Nic> Worker<N> {
             sack_permitted: true,
             timestamp: Some(TimestampClock::with_offset(self.random.next_u64() as u32)),
         };
-        self.connect_server(now, key, side, opening, limits::TTL, 0)
+        self.connect_server(now, key, side, Voice { opening, ecn: false, ttl: limits::TTL, dscp: 0 })
     }
 
     /// Who the server is, how to get there and as whom.
@@ -295,17 +305,16 @@ impl<N: Nic> Worker<N> {
         now: Instant,
         key: SessionKey,
         side: ServerSide,
-        opening: Opening,
-        ttl: u8,
-        dscp: u8,
+        voice: Voice,
     ) -> Result<SocketKey, Counter> {
         let ServerSide { target, local, next_hop, key: flow_key } = side;
         let Ok(flow) = self.flows.insert(flow_key, Step::Proxy { session: key, leg: Leg::Server }) else {
             return Err(Counter::FlowTableFull);
         };
         let mss = self.interfaces.get(next_hop.interface).mss(target.is_ipv6());
-        let connection = Connection::connect(now, (local.port(), target.port()), &self.tcp_config(mss), opening);
-        let path = self.path(local, target, next_hop, ttl, dscp);
+        let config = tcp_config(mss, voice.ecn);
+        let connection = Connection::connect(now, (local.port(), target.port()), &config, voice.opening);
+        let path = self.path(local, target, next_hop, voice.ttl, voice.dscp);
         let socket = self.shared.sockets.borrow_mut().insert(Socket::new(connection, path, key, Leg::Server, flow));
         if let Some(session) = self.sessions.get_mut(key) {
             session.server_socket = Some(socket);
@@ -316,19 +325,20 @@ impl<N: Nic> Worker<N> {
         Ok(socket)
     }
 
-    /// How our connections behave; the same for all, but for the size of segments.
-    pub(crate) fn tcp_config(&self, mss_max: u16) -> tcp::Config {
-        tcp::Config {
-            mss_max,
-            receive_buffer: limits::RECEIVE_BUFFER,
-            send_buffer: limits::SEND_BUFFER,
-            ..tcp::Config::default()
-        }
-    }
-
     /// A path under today's routes.
     pub(crate) fn path(&self, local: SocketAddr, remote: SocketAddr, next_hop: NextHop, ttl: u8, dscp: u8) -> Path {
         Path { local, remote, next_hop, generation: self.policy.generation(), ttl, dscp }
+    }
+}
+
+/// How our connections behave; the same for all, but for the size of segments and for what a mirrored end can do.
+pub(crate) fn tcp_config(mss_max: u16, ecn: bool) -> tcp::Config {
+    tcp::Config {
+        mss_max,
+        ecn,
+        receive_buffer: limits::RECEIVE_BUFFER,
+        send_buffer: limits::SEND_BUFFER,
+        ..tcp::Config::default()
     }
 }
 
