@@ -1,4 +1,4 @@
-//! What goes out: a probe, what was lost, or what is new, in that order.
+//! What goes out: a probe, what was lost, or what is new, in that order. In the order of choice: what was lost, what is new, a probe.
 
 use crate::payload::Payload;
 use crate::recovery::TailProbe;
