@@ -1,4 +1,5 @@
-//! What goes out: a probe, what was lost, or what is new, in that order. In the order of choice: what was lost, what is new, a probe.
+//! What goes out: a probe, what was lost, or what is new, in that order; never more than the peer's window, congestion
+//! control and pacing let out.
 
 use crate::payload::Payload;
 use crate::recovery::TailProbe;
