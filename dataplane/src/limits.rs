@@ -147,6 +147,16 @@ impl Capacity {
     pub fn time_wait(&self) -> usize {
         (self.sessions / 2).max(1)
     }
+
+    /// Sessions there may be, those included that have ended and wait for their connections' last words.
+    pub fn held_sessions(&self) -> usize {
+        self.sessions + self.time_wait()
+    }
+
+    /// Connections there may be: two for each session that is served, one for each in TIME-WAIT.
+    pub fn sockets(&self) -> usize {
+        2 * self.sessions + self.time_wait()
+    }
 }
 
 /// Timers handled in a turn; more wait for the next, so that packets are not lost meanwhile.

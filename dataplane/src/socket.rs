@@ -124,8 +124,10 @@ pub struct Sockets<P: tcp::Payload> {
 }
 
 impl<P: tcp::Payload> Sockets<P> {
-    fn new() -> Self {
-        Self { sockets: SlotMap::with_key(), touched: Vec::new() }
+    /// Room for so many is taken at once: moving thousands of connections to a larger place would stop the core for
+    /// milliseconds. Memory that is not used yet is not there yet either.
+    fn new(capacity: usize) -> Self {
+        Self { sockets: SlotMap::with_capacity_and_key(capacity), touched: Vec::new() }
     }
 
     /// Number of sockets.
@@ -232,11 +234,11 @@ pub struct Shared<P: tcp::Payload> {
 }
 
 impl<P: tcp::Payload> Shared<P> {
-    /// An empty core at `now`.
-    pub fn new(now: Instant) -> Rc<Self> {
+    /// An empty core at `now`, with room for so many connections.
+    pub fn new(now: Instant, sockets: usize) -> Rc<Self> {
         Rc::new(Self {
             now: Cell::new(now),
-            sockets: RefCell::new(Sockets::new()),
+            sockets: RefCell::new(Sockets::new(sockets)),
             wheel: RefCell::new(Wheel::new(now)),
             alarms: RefCell::new(SlotMap::with_key()),
             requests: RefCell::new(Vec::new()),

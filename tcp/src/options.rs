@@ -143,9 +143,15 @@ impl Options {
     /// Bytes these options take in a header, padding included: a multiple of four, at most 40.
     #[must_use]
     pub fn len(&self) -> usize {
-        let mut out = SmallVec::new();
-        self.write(&mut out);
-        out.len()
+        let mut len = if self.mss.is_some() { 4 } else { 0 };
+        len += match (self.sack_permitted, self.timestamp.is_some()) {
+            (false, false) => 0,
+            (true, false) => 4,
+            (_, true) => 12,
+        };
+        len += if self.window_scale.is_some() { 4 } else { 0 };
+        let blocks = self.sack.len().min(sack_room(len));
+        if blocks == 0 { len } else { len + 4 + 8 * blocks }
     }
 
     /// Whether there are none.
@@ -188,8 +194,7 @@ impl Options {
     }
 
     fn write_sack(&self, out: &mut SmallVec<[u8; SPACE]>) {
-        let room = (SPACE - out.len()).saturating_sub(4) / 8;
-        let blocks = &self.sack.as_slice()[..self.sack.len().min(room)];
+        let blocks = &self.sack.as_slice()[..self.sack.len().min(sack_room(out.len()))];
         let length = match blocks.len() {
             0 => return,
             1 => 10,
@@ -203,6 +208,11 @@ impl Options {
             out.extend_from_slice(&end.0.to_be_bytes());
         }
     }
+}
+
+/// SACK blocks that fit behind `len` bytes of other options, two NOPs and their own head.
+fn sack_room(len: usize) -> usize {
+    (SPACE - len).saturating_sub(4) / 8
 }
 
 #[cfg(test)]
