@@ -227,6 +227,10 @@ impl<N: Nic> Worker<N> {
         }
         let next_hop = self.routes.lookup(target.ip()).ok_or(Counter::NoRoute)?;
         let local = self.source(service, client, target, &next_hop)?;
+        // A proxy may name a server of the other family, an entry a foreign address of it.
+        if local.is_ipv4() != target.is_ipv4() {
+            return Err(Counter::NoSourceAddress);
+        }
         let key = Key::new(next_hop.interface, TCP, target, local);
         self.clear_time_wait(now, &key)?;
         Ok(ServerSide { target, local, next_hop, key })
