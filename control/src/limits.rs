@@ -39,7 +39,7 @@ pub const SERVICES_MAX: usize = 65_536;
 /// Characters of a zone's, service's or macro's name: it stands in log lines and metric labels.
 pub const NAME_MAX: usize = 64;
 
-/// Targets of one directed router: tried in order, so a long list is a long wait.
+/// Servers read of one `router` list before it is called too long; one of each family is used.
 pub const ROUTER_TARGETS_MAX: usize = 64;
 
 /// Faults kept of one file; a thousandth fault of a wrong file helps nobody.

@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use control::mailbox::CounterValue;
 use control::policy::DropReason;
 
+use crate::flow::table::Refused;
 use crate::flow::tracking::Invalid;
 use crate::icmp_error::Withheld;
 use crate::local::Ending;
@@ -202,6 +203,15 @@ fn whole(sentence: &'static str) -> &'static str {
     let mut letters = sentence.trim_end_matches('.').chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
     String::leak(format!("{first}{}.", letters.as_str()))
+}
+
+impl From<Refused> for Counter {
+    fn from(reason: Refused) -> Self {
+        match reason {
+            Refused::Full => Counter::FlowTableFull,
+            Refused::Exists(_) => Counter::TupleBusy,
+        }
+    }
 }
 
 impl From<Malformed> for Counter {

@@ -99,8 +99,8 @@ impl<N: Nic> Worker<N> {
         {
             match self.flows.insert(key, Step::Forward { forward, direction }) {
                 Ok(flow) => self.forwards[forward].flows[index] = Some(flow),
-                Err(_) => {
-                    self.counters.count(Counter::FlowTableFull);
+                Err(refused) => {
+                    self.counters.count(refused);
                     return self.end_forward(forward);
                 }
             }

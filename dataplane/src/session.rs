@@ -79,8 +79,6 @@ pub struct Session {
     pub held: Option<Box<Held>>,
     /// Who waits for the server leg (`accept: immediate`).
     pub connecting: Option<Reply<Result<SocketKey, proxy::ConnectError>>>,
-    /// Which of a directed service's servers is tried.
-    pub attempt: usize,
     /// The client's handshake is complete: it no longer counts as half-open.
     pub established: bool,
     /// The proxy.

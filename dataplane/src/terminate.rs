@@ -63,7 +63,7 @@ impl<N: Nic> Worker<N> {
     /// When packet memory is short, a session that already holds more than its share of it gets no more: its segments
     /// are lost as on a wire, and its peers slow down. Others, and acknowledgements that free memory, are not touched.
     fn is_greedy(&self, session: SessionKey) -> bool {
-        if self.nic.free_share() >= limits::FREE_SHARE_FOR_ALL {
+        if self.free_share >= limits::FREE_SHARE_FOR_ALL {
             return false;
         }
         let Some(session) = self.sessions.get(session) else { return false };

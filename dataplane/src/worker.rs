@@ -88,6 +88,8 @@ pub struct Worker<N: Nic> {
     pub(crate) mailbox: Receiver<ToCore>,
     pub(crate) control: Sender<FromCore>,
     pub(crate) tproxy_waiting: TproxyWaiting,
+    /// Share of the packet memory that was free when the turn began, in 1/256.
+    pub(crate) free_share: u8,
     pub(crate) draining: bool,
     pub(crate) stopped: bool,
     pub(crate) busy: Busy,
@@ -155,6 +157,7 @@ impl<N: Nic> Worker<N> {
             mailbox,
             control,
             tproxy_waiting: TproxyWaiting::default(),
+            free_share: u8::MAX,
             draining: false,
             stopped: false,
             busy: Busy::default(),
@@ -170,6 +173,7 @@ impl<N: Nic> Worker<N> {
     /// One turn: receive, decide, deliver, let the proxies go on, send.
     pub fn turn(&mut self, now: Instant) -> Turn {
         self.shared.now.set(now);
+        self.free_share = self.nic.free_share();
         let mut work = self.read_mail(now);
         for port in (0..self.nic.ports()).map(PortId) {
             let mut burst = std::mem::take(&mut self.burst);

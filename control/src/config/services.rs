@@ -112,7 +112,16 @@ fn router(node: &Node, faults: &mut Faults) -> Option<Router> {
             }
             server
         };
-        return Some(Router::Directed(items.iter().filter_map(server).collect()));
+        let servers: Vec<SocketAddr> = items.iter().filter_map(server).collect();
+        // A second server that is never asked would be worse than none.
+        let of_v4 = servers.iter().filter(|server| server.is_ipv4()).count();
+        if of_v4 > 1 || servers.len() - of_v4 > 1 {
+            faults.add(
+                node.place.clone(),
+                "`router` names several servers of a family; failing over is not in this version: one of each family",
+            );
+        }
+        return Some(Router::Directed(servers));
     }
     match decode::text(node, "`router`", faults)? {
         "transparent" => Some(Router::Transparent),

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::chains::{End, Seen};
-use super::services::{Router, Source};
+use super::services::Source;
 use super::trace::{Step, Trace};
 use super::tuple::{EntryMatch, NewFlow, TCP};
 use super::verdict::{Decision, DropReason, RuleRef, Verdict};
@@ -134,15 +134,9 @@ impl Policy {
         Ok(Decision { client_zone, server_zone, ..ended(Verdict::Proxy { service, listener, local }, true) })
     }
 
-    /// The server that the service's router chooses first.
+    /// The server of the flow. A router that names none of the flow's family leads nowhere; the data plane refuses it.
     fn server(&self, flow: &NewFlow, service: ServiceId) -> SocketAddr {
-        match &self.service(service).router {
-            Router::Directed(targets) if !targets.is_empty() => match targets[0].port() {
-                0 => SocketAddr::new(targets[0].ip(), flow.destination.port()),
-                _ => targets[0],
-            },
-            _ => flow.destination,
-        }
+        self.service(service).server(flow.destination).unwrap_or(flow.destination)
     }
 
     /// OUTPUT: the connection to the server is the gateway's own, from the foreign address.

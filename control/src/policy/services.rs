@@ -28,6 +28,16 @@ pub struct Service {
     pub max_sessions: u32,
 }
 
+impl Service {
+    /// The server for a client that meant `original`; none when the router names none of that family.
+    pub fn server(&self, original: SocketAddr) -> Option<SocketAddr> {
+        let Router::Directed(servers) = &self.router else { return Some(original) };
+        let server = servers.iter().find(|server| server.is_ipv4() == original.is_ipv4())?;
+        let port = if server.port() == 0 { original.port() } else { server.port() };
+        Some(SocketAddr::new(server.ip(), port))
+    }
+}
+
 /// The proxy modules this version has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proxy {
@@ -60,7 +70,7 @@ pub enum Source {
 pub enum Router {
     /// The one the client meant.
     Transparent,
-    /// One of these, the first that answers; port 0 keeps the port the client meant.
+    /// The one of the client's family, one of each at most; port 0 keeps the port the client meant.
     Directed(Vec<SocketAddr>),
 }
 

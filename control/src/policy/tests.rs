@@ -122,7 +122,7 @@ interfaces:
 routes: [ { to: 0.0.0.0/0, via: 10.0.1.9 } ]
 zones:
   all: { networks: [10.0.0.0/8], inbound_services: ["*"], outbound_services: ["*"] }
-services: { s: { proxy: plug }, d: { proxy: plug, router: [10.0.1.80:0, 10.0.1.81:99], source: gateway } }
+services: { s: { proxy: plug }, d: { proxy: plug, router: [10.0.1.80:0], source: gateway } }
 listeners: [ { port: 1, service: s }, { port: 1, address: 10.0.0.2, service: d }, { port: 80, service: s }, { port: 2, service: d } ]
 rules: |
   *tproxy

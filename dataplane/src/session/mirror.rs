@@ -105,6 +105,10 @@ impl<N: Nic> Worker<N> {
         match (syn, reset) {
             (true, false) if same => self.counters.count(Counter::MirrorSynRepeated),
             (true, false) => {
+                // A SYN-SENT connection says nothing when it is given up; its tuple is free for the new SYN at once.
+                if let Some(server) = self.sessions.get(key).and_then(|session| session.server_socket) {
+                    self.reap(now, server);
+                }
                 self.cut(now, key, Ended::unserved(proxy::Reason::ClientReset));
                 return true;
             }

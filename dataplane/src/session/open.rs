@@ -64,9 +64,10 @@ impl<N: Nic> Worker<N> {
         }
         let (client, original) = (arrival.ip.source_socket(), arrival.ip.destination_socket());
         let policy = Arc::clone(&self.policy);
-        let Ok(client_flow) = self.flows.insert(key, Step::Proxy { session: SessionKey::default(), leg: Leg::Client })
-        else {
-            return self.counters.count(Counter::FlowTableFull);
+        let pending = Step::Proxy { session: SessionKey::default(), leg: Leg::Client };
+        let client_flow = match self.flows.insert(key, pending) {
+            Ok(flow) => flow,
+            Err(refused) => return self.counters.count(refused),
         };
         self.sessions_started += 1;
         let session = self.sessions.insert(Session {
@@ -87,7 +88,6 @@ impl<N: Nic> Worker<N> {
             rule: decision.rule,
             held: None,
             connecting: None,
-            attempt: 0,
             task: None,
             ended: None,
             established: false,
@@ -115,7 +115,7 @@ impl<N: Nic> Worker<N> {
         if self.draining {
             return Err(Counter::Draining);
         }
-        if self.nic.free_share() < limits::FREE_SHARE_FOR_NEW_FLOWS {
+        if self.free_share < limits::FREE_SHARE_FOR_NEW_FLOWS {
             return Err(Counter::NoMemory);
         }
         if self.serving >= self.capacity.sessions {
@@ -220,7 +220,7 @@ impl<N: Nic> Worker<N> {
         let service = policy.service(session.service);
         let target = match target {
             proxy::Target::Address(address) => address,
-            proxy::Target::Original => routed(service, original, session.attempt).ok_or(Counter::NoRoute)?,
+            proxy::Target::Original => service.server(original).ok_or(Counter::NoRoute)?,
         };
         if self.routes.is_own(target.ip()) {
             return Err(Counter::from(DropReason::ConnectedDirectly));
@@ -312,9 +312,7 @@ impl<N: Nic> Worker<N> {
         voice: Voice,
     ) -> Result<SocketKey, Counter> {
         let ServerSide { target, local, next_hop, key: flow_key } = side;
-        let Ok(flow) = self.flows.insert(flow_key, Step::Proxy { session: key, leg: Leg::Server }) else {
-            return Err(Counter::FlowTableFull);
-        };
+        let flow = self.flows.insert(flow_key, Step::Proxy { session: key, leg: Leg::Server })?;
         let mss = self.interfaces.get(next_hop.interface).mss(target.is_ipv6());
         let config = tcp_config(mss, voice.ecn);
         let connection = Connection::connect(now, (local.port(), target.port()), &config, voice.opening);
@@ -344,13 +342,4 @@ pub(crate) fn tcp_config(mss_max: u16, ecn: bool) -> tcp::Config {
         send_buffer: limits::SEND_BUFFER,
         ..tcp::Config::default()
     }
-}
-
-/// The server that the service's router names; `attempt` counts those of the session.
-fn routed(service: &Service, original: SocketAddr, attempt: usize) -> Option<SocketAddr> {
-    let Router::Directed(servers) = &service.router else { return Some(original) };
-    let same_family = || servers.iter().filter(|server| server.is_ipv4() == original.is_ipv4());
-    let server = same_family().nth(attempt % same_family().count().max(1))?;
-    let port = if server.port() == 0 { original.port() } else { server.port() };
-    Some(SocketAddr::new(server.ip(), port))
 }
