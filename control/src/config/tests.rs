@@ -174,3 +174,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_second_server_of_a_family_is_a_fault_because_nobody_would_ask_it() {
+    let text = |router: &str| format!("services: {{ s: {{ proxy: plug, router: [{router}] }} }}\n");
+    let faults = parse("t.yaml", &text("10.0.1.80, 10.0.1.81")).expect_err("two of one family");
+    assert!(faults.to_string().contains("t.yaml:1:39: `router` names several servers"), "{faults}");
+    let faults = parse("t.yaml", &text("\"10.0.1.80:80\", \"[fd00::80]:80\"")).err().map(|faults| faults.to_string());
+    assert!(!faults.unwrap_or_default().contains("`router`"), "one of each family is fine");
+}
