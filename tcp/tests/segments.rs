@@ -6,6 +6,8 @@
 mod grammar;
 #[path = "segments/run.rs"]
 mod run;
+#[path = "segments/show.rs"]
+mod show;
 
 use std::path::{Path, PathBuf};
 

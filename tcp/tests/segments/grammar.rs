@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use tcp::{Flags, Options, SackBlocks, SeqNumber, Timestamp};
+use tcp::{Ecn, Flags, IcmpKind, Options, SackBlocks, SeqNumber, Timestamp};
 
 /// Numbers in scripts count from the initial ones; on the wire both wrap within a few segments, in every script.
 pub(crate) const OURS: u32 = u32::MAX - 700;
 pub(crate) const THEIRS: u32 = u32::MAX - 900;
 
 /// One line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) number: usize,
     /// After the line before; none for settings.
@@ -17,7 +17,7 @@ pub(crate) struct Line {
     pub(crate) event: Event,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     /// `set receive_buffer 4000`.
     Set(String, u64),
@@ -43,13 +43,14 @@ pub(crate) enum Event {
     Error(String),
     /// A field of `Info`, as text.
     Info(String, String),
-    /// A datagram too big for a path of this MTU (less the IP header), quoting that sequence number.
-    TooBig(u16, u32),
-    Unreachable(u32),
+    /// What a router or the peer's host says of a segment with that sequence number.
+    Icmp(IcmpKind, u32),
+    /// Memory is short, or no longer.
+    Pressure(bool),
 }
 
 /// A segment, numbers relative. What an expectation does not say is not compared.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Spec {
     pub(crate) flags: Flags,
     pub(crate) seq: u32,
@@ -57,6 +58,7 @@ pub(crate) struct Spec {
     pub(crate) ack: Option<u32>,
     pub(crate) window: Option<u16>,
     pub(crate) urgent: u16,
+    pub(crate) ecn: Option<Ecn>,
     pub(crate) options: Option<Options>,
 }
 
@@ -124,13 +126,23 @@ fn event(text: &str) -> Result<Event, String> {
         ["state", name] => Event::State(name.into()),
         ["error", name] => Event::Error(name.into()),
         ["info", field, value] => Event::Info(field.into(), value.into()),
-        ["icmp", "too-big", mtu, "seq", seq] => Event::TooBig(number(mtu)?, number(seq)?),
-        ["icmp", "unreachable", "seq", seq] => Event::Unreachable(number(seq)?),
+        ["icmp", "too-big", mtu, "seq", seq] => Event::Icmp(IcmpKind::TooBig { mtu: number(mtu)? }, number(seq)?),
+        ["icmp", kind, "seq", seq] => {
+            let kind = match kind {
+                "port-unreachable" => IcmpKind::Unreachable { hard: true },
+                "host-unreachable" => IcmpKind::Unreachable { hard: false },
+                "time-exceeded" => IcmpKind::TimeExceeded,
+                _ => return Err(format!("unknown ICMP error {kind:?}")),
+            };
+            Event::Icmp(kind, number(seq)?)
+        }
+        ["pressure", "on"] => Event::Pressure(true),
+        ["pressure", "off"] => Event::Pressure(false),
         _ => return Err("unknown event".into()),
     })
 }
 
-/// `FLAGS SEQ:END(LEN) [ack N] [win N] [urg N] [<options>]`.
+/// `FLAGS SEQ:END(LEN) [ack N] [win N] [urg N] [ecn FIELD] [<options>]`.
 fn spec(text: &str, blocks: Blocks) -> Result<Spec, String> {
     let (plain, listed) = match text.split_once('<') {
         Some((plain, listed)) => (plain, Some(options(&format!("<{listed}"), blocks)?)),
@@ -146,10 +158,21 @@ fn spec(text: &str, blocks: Blocks) -> Result<Spec, String> {
             "ack" => spec.ack = Some(number(value)?),
             "win" => spec.window = Some(number(value)?),
             "urg" => spec.urgent = number(value)?,
+            "ecn" => spec.ecn = Some(codepoint(value)?),
             _ => return Err(format!("unknown word {word:?}")),
         }
     }
     Ok(spec)
+}
+
+fn codepoint(text: &str) -> Result<Ecn, String> {
+    match text {
+        "no" => Ok(Ecn::NotCapable),
+        "ect0" => Ok(Ecn::Capable0),
+        "ect1" => Ok(Ecn::Capable1),
+        "ce" => Ok(Ecn::CongestionExperienced),
+        _ => Err(format!("unknown ECN field {text:?}")),
+    }
 }
 
 fn flags(text: &str) -> Result<Flags, String> {
