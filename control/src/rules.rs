@@ -17,9 +17,9 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use address::Network;
-pub use criteria::{Criteria, Family, Match, Not, PortSet, Ports, States};
+pub use criteria::*;
 pub use source::Source;
-pub use target::{ChainPolicy, Target};
+pub use target::{ChainPolicy, Connmark, Log, Masked, Target, Translation};
 
 use crate::faults::{Faults, Place};
 
@@ -52,6 +52,12 @@ pub enum TableKind {
     Tproxy,
     /// Who may pass.
     Filter,
+    /// What is translated, of what no proxy takes.
+    Nat,
+    /// Marks, and TPROXY in its modern place.
+    Mangle,
+    /// What is not tracked.
+    Raw,
 }
 
 /// The points of a packet's way that built-in chains hang on.
@@ -65,17 +71,23 @@ pub enum Hook {
     Forward,
     /// From the gateway itself.
     Output,
+    /// About to leave.
+    Postrouting,
 }
 
 impl TableKind {
     /// Every table, in the order of a packet's way.
-    pub const ALL: [TableKind; 2] = [TableKind::Tproxy, TableKind::Filter];
+    pub const ALL: [TableKind; 5] =
+        [TableKind::Raw, TableKind::Mangle, TableKind::Tproxy, TableKind::Nat, TableKind::Filter];
 
     /// As written after `*`.
     pub fn name(self) -> &'static str {
         match self {
             TableKind::Tproxy => "tproxy",
             TableKind::Filter => "filter",
+            TableKind::Nat => "nat",
+            TableKind::Mangle => "mangle",
+            TableKind::Raw => "raw",
         }
     }
 
@@ -84,6 +96,9 @@ impl TableKind {
         match self {
             TableKind::Tproxy => &[Hook::Prerouting, Hook::Output],
             TableKind::Filter => &[Hook::Input, Hook::Forward, Hook::Output],
+            TableKind::Nat => &[Hook::Prerouting, Hook::Input, Hook::Output, Hook::Postrouting],
+            TableKind::Mangle => &[Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting],
+            TableKind::Raw => &[Hook::Prerouting, Hook::Output],
         }
     }
 }
@@ -96,6 +111,7 @@ impl Hook {
             Hook::Input => "INPUT",
             Hook::Forward => "FORWARD",
             Hook::Output => "OUTPUT",
+            Hook::Postrouting => "POSTROUTING",
         }
     }
 }

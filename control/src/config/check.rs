@@ -29,7 +29,7 @@ pub(super) fn together(config: &mut Config, listener_places: &[Place]) {
 /// Every TPROXY rule leads to a listener; `--on-ip` is an address of ours.
 fn redirections(config: &Config, table: &Table, warnings: &mut Faults) {
     for rule in rules(table) {
-        let Some(Target::Tproxy { port, address }) = rule.target else { continue };
+        let Some(Target::Tproxy { port, address, .. }) = rule.target else { continue };
         let own = |address: IpAddr| addresses(config).any(|own| own == address);
         if let Some(address) = address.filter(|address| !own(*address)) {
             let message = format!("`--on-ip {address}` is not an address of any interface");
@@ -112,7 +112,7 @@ fn listeners(config: &Config, places: &[Place], warnings: &mut Faults) {
         let service = &config.services[listener.service.0 as usize].name;
         let redirected = rules.iter().any(|rule| match rule.target {
             Some(Target::Tproxy { port: 0, .. }) => true,
-            Some(Target::Tproxy { port, address }) => leads_to(port, address, listener),
+            Some(Target::Tproxy { port, address, .. }) => leads_to(port, address, listener),
             _ => false,
         });
         if !redirected {
@@ -208,9 +208,10 @@ fn addresses(config: &Config) -> impl Iterator<Item = IpAddr> + '_ {
 }
 
 fn is_any(criteria: &Criteria) -> bool {
-    let Criteria { family, source, destination, input, output, protocol, matches } = criteria;
+    let Criteria { family, source, destination, input, output, protocol, fragment, matches } = criteria;
     family.is_none()
-        && (source.is_none() && destination.is_none() && input.is_none() && output.is_none() && protocol.is_none())
+        && (source.is_none() && destination.is_none() && input.is_none() && output.is_none())
+        && (protocol.is_none() && fragment.is_none())
         && matches.iter().all(|one| matches!(one, Match::Comment(_)))
 }
 

@@ -14,7 +14,10 @@ use super::tuple::{TCP, UDP};
 use super::verdict::{RejectKind, RuleRef};
 use crate::faults::Place;
 use crate::limits::CHAIN_DEPTH_MAX;
-use crate::rules::{self, ChainPolicy, Family, Hook, Match, Network, Not, PortSet, Ports, Ruleset, TableKind};
+use crate::rules::{self, ChainPolicy, Family, Hook, Match, Network, Not, PortSet, Ports, Ruleset, States, TableKind};
+
+/// A flow's first segment.
+const SYN: u8 = 0x02;
 
 /// Index of a chain in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -223,9 +226,11 @@ fn compile_target(target: Option<&rules::Target>, id_of: &dyn Fn(&str) -> Option
         Some(rules::Target::Drop) => Target::Drop,
         Some(rules::Target::Return) => Target::Return,
         Some(rules::Target::Reject(kind)) => Target::Reject(*kind),
-        Some(rules::Target::Tproxy { port, address }) => Target::Redirect { address: *address, port: *port },
+        Some(rules::Target::Tproxy { port, address, .. }) => Target::Redirect { address: *address, port: *port },
         Some(rules::Target::Jump(chain)) => Target::Jump(id_of(chain)?),
         Some(rules::Target::Goto(chain)) => Target::Goto(id_of(chain)?),
+        // Reading refuses what is not served; a rule that slips through must not let anything pass.
+        Some(_) => Target::Drop,
     })
 }
 
@@ -292,9 +297,9 @@ fn match_mismatch(criterion: &Match, seen: &Seen) -> Option<Criterion> {
     let unless = |holds: bool, criterion| (!holds).then_some(criterion);
     let port = |ports: &Option<Not<Ports>>, port| ports.as_ref().is_none_or(|p| p.holds(p.value.contains(port)));
     match criterion {
-        Match::Tcp { source, destination, syn } => unless(port(source, from), Criterion::SourcePort)
+        Match::Tcp { source, destination, flags, .. } => unless(port(source, from), Criterion::SourcePort)
             .or(unless(port(destination, to), Criterion::DestinationPort))
-            .or(unless(syn.as_ref().is_none_or(|syn| syn.holds(true)), Criterion::Syn)),
+            .or(unless(flags.as_ref().is_none_or(|flags| flags.holds(flags.value.holds(SYN))), Criterion::Syn)),
         Match::Udp { source, destination } => unless(port(source, from), Criterion::SourcePort)
             .or(unless(port(destination, to), Criterion::DestinationPort)),
         Match::Multiport { which, ports } => {
@@ -305,8 +310,14 @@ fn match_mismatch(criterion: &Match, seen: &Seen) -> Option<Criterion> {
                 PortSet::Either => unless(ports.holds(any(from) || any(to)), Criterion::EitherPort),
             }
         }
-        Match::State(states) | Match::Conntrack(states) => unless(states.holds(states.value.new), Criterion::State),
+        Match::State(states) => unless(states.holds(states.value.contains(States::NEW)), Criterion::State),
+        Match::Conntrack(tracking) => {
+            let states = tracking.states.as_ref();
+            unless(states.is_none_or(|states| states.holds(states.value.contains(States::NEW))), Criterion::State)
+        }
         Match::Tproxy(tproxy) => unless(tproxy.holds(seen.tproxy), Criterion::Tproxy),
         Match::Comment(_) => None,
+        // Reading refuses what is not served.
+        _ => Some(Criterion::State),
     }
 }

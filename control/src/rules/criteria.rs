@@ -1,8 +1,22 @@
 //! What a flow must fit for a rule to match: values only, negation included. How they are written is the parser's matter.
 
 use std::fmt;
+use std::net::IpAddr;
+
+pub use packet::{AddressTypes, Compare, IcmpType, PacketType, Side, TcpFlags, Touched};
+pub use rate::{Burst, HashKeys, HashLimit, HashRate, Limit};
+pub use tracking::{
+    ConnLimit, Direction, Recent, RecentOperation, SetDirection, SetMatch, States, Status, TrackedAddresses, Tracking,
+};
+pub use when::{Days, TimeOfDay, TimeSpan};
 
 use super::address::Network;
+use super::target::Masked;
+
+mod packet;
+mod rate;
+mod tracking;
+mod when;
 
 /// A thing or anything but it (`!`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +58,8 @@ pub struct Criteria {
     pub output: Option<Not<String>>,
     /// `-p`.
     pub protocol: Option<Not<u8>>,
+    /// `-f`: second and later fragments of IPv4 packets.
+    pub fragment: Option<Not<()>>,
     /// `-m …` and its options, in the order of the rule.
     pub matches: Vec<Match>,
 }
@@ -86,22 +102,20 @@ pub enum PortSet {
     Either,
 }
 
-/// States of `-m state` and `-m conntrack --ctstate`.
-///
-/// Rules see only the first packet of a flow, whose state is NEW; what belongs to a flow never comes to the rules,
-/// and what belongs to none is dropped before them. So NEW is true, the others are false; they are kept for printing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct States {
-    /// NEW.
-    pub new: bool,
-    /// ESTABLISHED.
-    pub established: bool,
-    /// RELATED.
-    pub related: bool,
-    /// INVALID.
-    pub invalid: bool,
-    /// UNTRACKED.
-    pub untracked: bool,
+/// Addresses from the first to the last, of one family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressRange {
+    /// First.
+    pub first: IpAddr,
+    /// Last, not before the first.
+    pub last: IpAddr,
+}
+
+impl AddressRange {
+    /// Whether the address is in it; one of the other family never is.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.first.is_ipv4() == address.is_ipv4() && self.first <= address && address <= self.last
+    }
 }
 
 /// One `-m` with its options.
@@ -113,8 +127,10 @@ pub enum Match {
         source: Option<Not<Ports>>,
         /// `--dport`.
         destination: Option<Not<Ports>>,
-        /// `--syn`. A flow's first segment is a SYN, or it is no flow: true, inverted false.
-        syn: Option<Not<()>>,
+        /// `--tcp-flags`, and `--syn`, which is one of them.
+        flags: Option<Not<TcpFlags>>,
+        /// `--tcp-option`: the kind of an option that is there.
+        option: Option<Not<u8>>,
     },
     /// `-m udp`.
     Udp {
@@ -123,6 +139,19 @@ pub enum Match {
         /// `--dport`.
         destination: Option<Not<Ports>>,
     },
+    /// `-m sctp` and `-m dccp`, of which the ports are served; the rule's `-p` says which.
+    Ported {
+        /// IP protocol number: 132 or 33.
+        protocol: u8,
+        /// `--sport`.
+        source: Option<Not<Ports>>,
+        /// `--dport`.
+        destination: Option<Not<Ports>>,
+    },
+    /// `-m icmp --icmp-type`.
+    Icmp(Not<IcmpType>),
+    /// `-m icmp6 --icmpv6-type`.
+    Icmp6(Not<IcmpType>),
     /// `-m multiport`.
     Multiport {
         /// Which ports.
@@ -130,12 +159,63 @@ pub enum Match {
         /// One of these.
         ports: Not<Vec<Ports>>,
     },
+    /// `-m iprange`.
+    IpRange {
+        /// `--src-range`.
+        source: Option<Not<AddressRange>>,
+        /// `--dst-range`.
+        destination: Option<Not<AddressRange>>,
+    },
+    /// `-m mac --mac-source`.
+    Mac(Not<[u8; 6]>),
+    /// `-m pkttype --pkt-type`.
+    PacketType(Not<PacketType>),
+    /// `-m length --length`: bytes of the IP packet, header included.
+    Length(Not<(u16, u16)>),
+    /// `-m ttl`, IPv4 only.
+    Ttl(Compare, u8),
+    /// `-m hl`: the hop limit of IPv6.
+    HopLimit(Compare, u8),
     /// `-m state --state`.
     State(Not<States>),
-    /// `-m conntrack --ctstate`.
-    Conntrack(Not<States>),
+    /// `-m conntrack`.
+    Conntrack(Box<Tracking>),
+    /// `-m mark --mark`: the flow's mark.
+    Mark(Not<Masked>),
+    /// `-m connmark --mark`.
+    Connmark(Not<Masked>),
+    /// `-m addrtype`.
+    AddrType {
+        /// `--src-type`.
+        source: Option<Not<AddressTypes>>,
+        /// `--dst-type`.
+        destination: Option<Not<AddressTypes>>,
+        /// `--limit-iface-in`, `--limit-iface-out`: the address must be local to that interface.
+        interface: Option<Side>,
+    },
+    /// `-m socket`: a socket of the gateway, or of a program on it, waits for the flow.
+    Socket {
+        /// `--transparent`: one that is bound to a foreign address.
+        transparent: bool,
+        /// `--nowildcard`: also one that is bound to every address.
+        nowildcard: bool,
+        /// `--restore-skmark`: the flow takes the socket's mark.
+        restore_mark: bool,
+    },
     /// `-m tproxy`: one of the three tproxy features took the flow.
     Tproxy(Not<()>),
+    /// `-m set --match-set`.
+    Set(Not<SetMatch>),
+    /// `-m limit`.
+    Limit(Limit),
+    /// `-m hashlimit`.
+    HashLimit(Box<HashLimit>),
+    /// `-m connlimit`.
+    ConnLimit(ConnLimit),
+    /// `-m recent`.
+    Recent(Box<Not<Recent>>),
+    /// `-m time`.
+    Time(Box<TimeSpan>),
     /// `-m comment --comment`.
     Comment(String),
 }

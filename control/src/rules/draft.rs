@@ -115,6 +115,7 @@ impl Draft {
                         input: named(self.input.as_ref()),
                         output: named(self.output.as_ref()),
                         protocol: protocol.clone(),
+                        fragment: None,
                         matches: matches.clone(),
                     },
                     target: target.clone(),

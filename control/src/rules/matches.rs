@@ -1,6 +1,6 @@
 //! The matches (`-m`) and their options: which words belong to which match, which a match must have, which it implies.
 
-use super::criteria::{Match, Not, PortSet, Ports, States};
+use super::criteria::{Match, Not, PortSet, Ports, States, TcpFlags, Tracking};
 use super::lex::Word;
 use super::options::{Found, Opt, Owner};
 use super::rule::Context;
@@ -38,7 +38,7 @@ enum Draft {
         udp: bool,
         source: Option<Not<Ports>>,
         destination: Option<Not<Ports>>,
-        syn: Option<Not<()>>,
+        flags: Option<Not<TcpFlags>>,
     },
     Multiport(Option<(PortSet, Not<Vec<Ports>>)>),
     States {
@@ -86,8 +86,8 @@ impl MatchDrafts {
 
     fn push(&mut self, owner: Option<Owner>, column: u32) {
         let draft = match owner {
-            Some(Owner::Tcp) => Draft::Ports { udp: false, source: None, destination: None, syn: None },
-            Some(Owner::Udp) => Draft::Ports { udp: true, source: None, destination: None, syn: None },
+            Some(Owner::Tcp) => Draft::Ports { udp: false, source: None, destination: None, flags: None },
+            Some(Owner::Udp) => Draft::Ports { udp: true, source: None, destination: None, flags: None },
             Some(Owner::Multiport) => Draft::Multiport(None),
             Some(Owner::State) => Draft::States { conntrack: false, states: None },
             Some(Owner::Conntrack) => Draft::States { conntrack: true, states: None },
@@ -168,8 +168,8 @@ impl MatchDrafts {
 
     /// `--syn`.
     pub(super) fn syn(&mut self, not: bool, word: &Word, context: &mut Context<'_>) {
-        if let Draft::Ports { syn, .. } = self.latest(Owner::Tcp, word.column)
-            && syn.replace(Not { not, value: () }).is_some()
+        if let Draft::Ports { flags, .. } = self.latest(Owner::Tcp, word.column)
+            && flags.replace(Not { not, value: TcpFlags::SYN }).is_some()
         {
             context.fault(word.column, "`--syn` is there twice");
         }
@@ -208,9 +208,10 @@ impl MatchDrafts {
                 holds
             };
             match draft {
-                Draft::Ports { udp: false, source, destination, syn } => {
+                Draft::Ports { udp: false, source, destination, flags } => {
                     need(is(TCP), "`-m tcp` needs `-p tcp`");
-                    matches.push(Match::Tcp { source: narrow(source), destination: narrow(destination), syn });
+                    let (source, destination) = (narrow(source), narrow(destination));
+                    matches.push(Match::Tcp { source, destination, flags, option: None });
                 }
                 Draft::Ports { source, destination, .. } => {
                     need(is(UDP), "`-m udp` needs `-p udp`");
@@ -230,7 +231,9 @@ impl MatchDrafts {
                 }
                 Draft::States { states, .. } => {
                     need(states.is_some(), "`-m conntrack` needs `--ctstate`");
-                    matches.extend(states.map(Match::Conntrack));
+                    matches.extend(states.map(|states| {
+                        Match::Conntrack(Box::new(Tracking { states: Some(states), ..Tracking::default() }))
+                    }));
                 }
                 Draft::Comment(comment) => {
                     need(comment.is_some(), "`-m comment` needs `--comment`");
@@ -257,14 +260,14 @@ fn port_set(opt: Opt) -> PortSet {
 }
 
 fn read_states(word: &str) -> Result<States, String> {
-    let mut states = States::default();
+    let mut states = States::empty();
     for state in word.split(',') {
         match &*state.to_ascii_uppercase() {
-            "NEW" => states.new = true,
-            "ESTABLISHED" => states.established = true,
-            "RELATED" => states.related = true,
-            "INVALID" => states.invalid = true,
-            "UNTRACKED" => states.untracked = true,
+            "NEW" => states |= States::NEW,
+            "ESTABLISHED" => states |= States::ESTABLISHED,
+            "RELATED" => states |= States::RELATED,
+            "INVALID" => states |= States::INVALID,
+            "UNTRACKED" => states |= States::UNTRACKED,
             "SNAT" | "DNAT" => return Err(format!("state `{state}` is not in this version")),
             _ => {
                 return Err(format!(

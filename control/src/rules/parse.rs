@@ -77,8 +77,9 @@ impl Parser<'_> {
             self.close(table);
         }
         let name = self.single(text.split([' ', '\t']).next().unwrap_or_default(), context);
-        let Some(kind) = TableKind::ALL.into_iter().find(|kind| kind.name() == name) else {
-            let known = TableKind::ALL.iter().map(|kind| kind.name());
+        const SERVED: [TableKind; 2] = [TableKind::Tproxy, TableKind::Filter];
+        let Some(kind) = SERVED.into_iter().find(|kind| kind.name() == name) else {
+            let known = SERVED.iter().map(|kind| kind.name());
             if words::TABLES.contains(&&*name) {
                 context.fault(2, format!("table `{name}` is not in this version"));
             } else {

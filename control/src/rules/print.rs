@@ -71,11 +71,11 @@ fn option<T: std::fmt::Display>(f: &mut Formatter<'_>, name: &str, value: &Optio
 
 fn print_match(one: &Match, f: &mut Formatter<'_>) -> Result {
     match one {
-        Match::Tcp { source, destination, syn } => {
+        Match::Tcp { source, destination, flags, .. } => {
             f.write_str(" -m tcp")?;
             option(f, "--sport", source)?;
             option(f, "--dport", destination)?;
-            match syn {
+            match flags {
                 Some(Not { not, .. }) => write!(f, "{} --tcp-flags FIN,SYN,RST,ACK SYN", bang(*not)),
                 None => Ok(()),
             }
@@ -95,19 +95,23 @@ fn print_match(one: &Match, f: &mut Formatter<'_>) -> Result {
             write!(f, " -m multiport{} {name} {ports}", bang(*not))
         }
         Match::State(Not { not, value }) => write!(f, " -m state{} --state {}", bang(*not), states(*value)),
-        Match::Conntrack(Not { not, value }) => write!(f, " -m conntrack{} --ctstate {}", bang(*not), states(*value)),
+        Match::Conntrack(tracking) => match &tracking.states {
+            Some(Not { not, value }) => write!(f, " -m conntrack{} --ctstate {}", bang(*not), states(*value)),
+            None => Ok(()),
+        },
         Match::Tproxy(Not { not, .. }) => write!(f, "{} -m tproxy", bang(*not)),
         Match::Comment(comment) => write!(f, " -m comment --comment {}", quote(comment)),
+        _ => Ok(()),
     }
 }
 
 fn states(states: States) -> String {
     let named = [
-        (states.invalid, "INVALID"),
-        (states.new, "NEW"),
-        (states.related, "RELATED"),
-        (states.established, "ESTABLISHED"),
-        (states.untracked, "UNTRACKED"),
+        (states.contains(States::INVALID), "INVALID"),
+        (states.contains(States::NEW), "NEW"),
+        (states.contains(States::RELATED), "RELATED"),
+        (states.contains(States::ESTABLISHED), "ESTABLISHED"),
+        (states.contains(States::UNTRACKED), "UNTRACKED"),
     ];
     named.into_iter().filter(|(set, _)| *set).map(|(_, name)| name).collect::<Vec<_>>().join(",")
 }
@@ -118,9 +122,12 @@ fn print_target(target: &Target, f: &mut Formatter<'_>) -> Result {
         Target::Drop => f.write_str(" -j DROP"),
         Target::Return => f.write_str(" -j RETURN"),
         Target::Reject(kind) => write!(f, " -j REJECT --reject-with {}", kind.name()),
-        Target::Tproxy { port, address: Some(address) } => write!(f, " -j TPROXY --on-port {port} --on-ip {address}"),
-        Target::Tproxy { port, address: None } => write!(f, " -j TPROXY --on-port {port} --on-ip 0.0.0.0"),
+        Target::Tproxy { port, address: Some(address), .. } => {
+            write!(f, " -j TPROXY --on-port {port} --on-ip {address}")
+        }
+        Target::Tproxy { port, address: None, .. } => write!(f, " -j TPROXY --on-port {port} --on-ip 0.0.0.0"),
         Target::Jump(chain) => write!(f, " -j {chain}"),
         Target::Goto(chain) => write!(f, " -g {chain}"),
+        _ => Ok(()),
     }
 }

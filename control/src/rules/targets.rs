@@ -6,7 +6,7 @@ use super::criteria::{Family, Not};
 use super::lex::Word;
 use super::options::{Found, Opt, Owner};
 use super::rule::{Context, chain_name, shared};
-use super::target::Target;
+use super::target::{Masked, Target};
 use super::{TableKind, ports, words};
 use crate::faults::nearest;
 use crate::policy::{RejectKind, TCP, UDP};
@@ -29,6 +29,9 @@ const REJECT_ALIASES: &[(&str, RejectKind)] = &[
     ("icmp6-adm-prohibited", RejectKind::AdminProhibited),
     ("adm-prohibited", RejectKind::AdminProhibited),
 ];
+
+/// Changes nothing.
+const NO_MARK: Masked = Masked { value: 0, mask: 0 };
 
 /// What has been read of a rule's target.
 #[derive(Default)]
@@ -154,7 +157,7 @@ fn tproxy(
         context.fault_hint(column, "TPROXY needs `--on-port`", "the port of a listener; 0 keeps the flow's own");
         return None;
     };
-    Some(Target::Tproxy { port, address: address.filter(|address| !address.is_unspecified()) })
+    Some(Target::Tproxy { port, address: address.filter(|address| !address.is_unspecified()), mark: NO_MARK })
 }
 
 impl Target {

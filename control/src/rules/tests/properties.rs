@@ -125,21 +125,17 @@ fn network(v4: bool) -> BoxedStrategy<Network> {
 }
 
 fn states() -> impl Strategy<Value = States> {
-    any::<[bool; 4]>().prop_map(|[established, related, invalid, untracked]| States {
-        new: !(established || related || invalid || untracked),
-        established,
-        related,
-        invalid,
-        untracked,
-    })
+    (1u8..0x20).prop_map(States::from_bits_retain)
 }
 
 fn matches(tcp: bool) -> impl Strategy<Value = Vec<Match>> {
     let port = || prop::option::of(not(ports()));
     let by_port =
-        (port(), port(), prop::option::of(not(Just(())))).prop_map(move |(source, destination, syn)| match tcp {
-            true => Match::Tcp { source, destination, syn },
-            false => Match::Udp { source, destination },
+        (port(), port(), prop::option::of(not(Just(TcpFlags::SYN)))).prop_map(move |(source, destination, flags)| {
+            match tcp {
+                true => Match::Tcp { source, destination, flags, option: None },
+                false => Match::Udp { source, destination },
+            }
         });
     let which = prop::sample::select(&[PortSet::Source, PortSet::Destination, PortSet::Either][..]);
     let multiport =
@@ -147,7 +143,8 @@ fn matches(tcp: bool) -> impl Strategy<Value = Vec<Match>> {
     let rest = prop_oneof![
         multiport,
         not(states()).prop_map(Match::State),
-        not(states()).prop_map(Match::Conntrack),
+        not(states())
+            .prop_map(|states| Match::Conntrack(Box::new(Tracking { states: Some(states), ..Tracking::default() }))),
         not(Just(())).prop_map(Match::Tproxy),
         "[ -~]{0,30}".prop_map(Match::Comment),
     ];
@@ -180,6 +177,7 @@ fn any_rule() -> impl Strategy<Value = Rule> {
                         not: false,
                         value: if tcp { crate::policy::TCP } else { crate::policy::UDP },
                     }),
+                    fragment: None,
                     matches,
                 },
                 target,
