@@ -28,7 +28,7 @@ use tracing::{error, info, warn};
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::mailbox::{CoreLink, FromCore, ToCore};
-use crate::policy::{EntryMatch, NewFlow, Policy};
+use crate::policy::{EntryMatch, NewFlow, PacketFacts, Policy};
 use crate::reload;
 use crate::requests::perform::Requests;
 use crate::requests::{Caller, Refusal, Reply, Request};
@@ -182,7 +182,7 @@ impl Engine {
         let entry = self.requests.table().lookup_foreign(protocol, destination, source);
         let entry =
             entry.map(|entry| EntryMatch { local: entry.local, foreign: entry.foreign, mark_only: entry.mark_only() });
-        let flow = NewFlow { interface: id, protocol, source, destination };
+        let flow = NewFlow { interface: id, protocol, source, destination, packet: PacketFacts::default() };
         let explanation = self.policy.explain(&flow, entry.as_ref());
         match format {
             Format::Text => Ok(Body::Text(explanation.to_string())),

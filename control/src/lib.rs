@@ -35,7 +35,7 @@ pub use config::Config;
 pub use engine::Engine;
 pub use faults::{Fault, Faults, Place};
 pub use policy::{
-    Accept, Decision, DropReason, EntryMatch, Explanation, Interface, InterfaceId, Listener, ListenerId, NewFlow,
-    NoTrace, Policy, Proxy, RejectKind, Route, Router, RuleRef, Service, ServiceId, Source, Trace, Verdict, Zone,
-    ZoneId,
+    Accept, Decision, DropReason, EntryMatch, Explanation, Interface, InterfaceId, Listener, ListenerId, Memory,
+    NewFlow, NoTrace, PacketFacts, Policy, Proxy, RejectKind, Route, Router, RuleRef, Service, ServiceId, Source,
+    Trace, Verdict, Zone, ZoneId,
 };

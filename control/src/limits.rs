@@ -89,6 +89,10 @@ pub const RULE_VISITS_MAX: u64 = 1 << 20;
 /// Steps an explanation shows; the rules that did not match beyond that are counted.
 pub const EXPLANATION_STEPS_MAX: usize = 2_048;
 
+/// LOG rules of one flow that a decision names; a decision is a few words on the stack, and whoever logs a flow more
+/// than four times says the same four times over. Further ones are counted.
+pub const LOGS_PER_FLOW_MAX: usize = 4;
+
 // --- control thread ---------------------------------------------------------------------------------------------------
 // // --- control thread
 // ----------------------------------------------------------------------------------------------------

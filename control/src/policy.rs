@@ -20,11 +20,15 @@ use hashbrown::HashSet;
 pub use chains::{ChainId, RuleInfo};
 pub use explain::{Explanation, NatExplained, RuleExplained, ZonesExplained};
 pub use listeners::{Listener, ListenerId};
+pub use memory::Memory;
 pub use network::{Interface, InterfaceId, Route};
 pub use services::{Accept, Proxy, Router, Service, ServiceId, Source};
 pub use trace::{Criterion, NoTrace, Step, Trace};
-pub use tuple::{EntryMatch, ICMP, ICMPV6, NewFlow, TCP, UDP, protocol_name, protocol_number};
-pub use verdict::{Decision, DropReason, RejectKind, RuleRef, Verdict};
+pub use translation::{Nat, NatKind, NatRange};
+pub use tuple::{
+    Cast, EntryMatch, FlowState, ICMP, ICMPV6, Moment, NewFlow, PacketFacts, TCP, UDP, protocol_name, protocol_number,
+};
+pub use verdict::{Decision, DropReason, Logs, RejectKind, RuleRef, Verdict};
 pub use zones::{Permitted, Zone, ZoneId};
 
 use crate::prefix::PrefixMap;
@@ -36,9 +40,11 @@ mod compile;
 mod decide;
 mod explain;
 mod listeners;
+mod memory;
 mod network;
 mod services;
 mod trace;
+mod translation;
 mod tuple;
 mod verdict;
 mod zones;

@@ -11,8 +11,9 @@ use control::tproxy::{Entry, Flags};
 use tcp::Instant;
 
 use crate::counters::Counter;
+use crate::facts;
 use crate::flow::Key;
-use crate::nic::Nic;
+use crate::nic::{Frame, Nic};
 use crate::packet::{Transport, icmp};
 use crate::worker::{Arrival, Worker};
 
@@ -34,12 +35,7 @@ impl<N: Nic> Worker<N> {
         {
             return self.counters.count(Counter::Multicast);
         }
-        let flow = NewFlow {
-            interface: arrival.interface,
-            protocol: ip.protocol,
-            source: ip.source_socket(),
-            destination: ip.destination_socket(),
-        };
+        let flow = self.new_flow(now, arrival);
         let decision = self.decide(&flow);
         match decision.verdict {
             Verdict::Proxy { .. } => self.open_session(now, key, arrival, &decision),
@@ -50,18 +46,30 @@ impl<N: Nic> Worker<N> {
         }
     }
 
+    fn new_flow(&self, now: Instant, arrival: &Arrival<'_, N::Frame>) -> NewFlow {
+        let ip = arrival.ip;
+        let wall = self.unix_at_zero.saturating_add_unsigned(now.as_micros() / 1_000_000);
+        NewFlow {
+            interface: arrival.interface,
+            protocol: ip.protocol,
+            source: ip.source_socket(),
+            destination: ip.destination_socket(),
+            packet: facts::of(now, wall, &arrival.packet.link, ip, arrival.frame.data()),
+        }
+    }
+
     /// Entries before rules; an entry for one connection only is claimed by the flow that would get in by it, and
     /// whoever loses the claim goes on as if the entry were not there.
     fn decide(&mut self, flow: &NewFlow) -> Decision {
         let policy = Arc::clone(&self.policy);
         let entry = self.table.lookup_foreign(flow.protocol, flow.destination, flow.source);
         let matched = entry.as_ref().map(entry_match);
-        let decision = policy.decide(flow, matched.as_ref(), &mut NoTrace);
+        let decision = policy.decide(flow, matched.as_ref(), &mut self.memory, &mut NoTrace);
         let Some(entry) = entry else { return decision };
         if !takes(&decision) || self.claim(&entry) {
             return decision;
         }
-        policy.decide(flow, None, &mut NoTrace)
+        policy.decide(flow, None, &mut self.memory, &mut NoTrace)
     }
 
     /// Claims an entry for one use; always granted when it is not a one-shot entry.
@@ -85,13 +93,8 @@ impl<N: Nic> Worker<N> {
         if !self.routes.is_own(ip.destination) {
             return self.counters.count(Counter::TcpOutOfState);
         }
-        let flow = NewFlow {
-            interface: arrival.interface,
-            protocol: ip.protocol,
-            source: ip.source_socket(),
-            destination: ip.destination_socket(),
-        };
-        match self.policy.decide(&flow, None, &mut NoTrace).verdict {
+        let flow = self.new_flow(now, arrival);
+        match self.policy.decide(&flow, None, &mut self.memory, &mut NoTrace).verdict {
             Verdict::Local => self.local_service(now, arrival),
             Verdict::Drop(reason) => self.counters.count(reason),
             _ => self.counters.count(Counter::TcpOutOfState),

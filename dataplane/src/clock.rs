@@ -75,6 +75,21 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// What the wall's clock (UTC, seconds since 1970) said when this one stood at zero; 1970 itself for a clock that
+    /// is moved by hand. Asked again now and then, for the wall's clock is set by people and by NTP.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place where time comes in")]
+    pub fn unix_at_zero(&self) -> i64 {
+        if matches!(self.0, Source::Virtual(_)) {
+            return 0;
+        }
+        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let wall = wall.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+        wall.saturating_sub_unsigned(self.now().as_micros() / 1_000_000)
+    }
+}
+
 fn micros_per_cycle(cycles_per_second: u64) -> u64 {
     u64::try_from((1_000_000u128 << FRACTION) / u128::from(cycles_per_second)).unwrap_or(u64::MAX)
 }

@@ -13,6 +13,7 @@ pub mod classify;
 pub mod cli;
 pub mod clock;
 pub mod counters;
+pub(crate) mod facts;
 pub mod flow;
 pub mod forward;
 pub mod icmp_error;

@@ -244,5 +244,8 @@ pub const IDLE_YIELDS: u32 = 256;
 /// How long an idle core sleeps at most: what a packet may wait at the edge of idleness.
 pub const IDLE_SLEEP: Duration = Duration::from_micros(50);
 
+/// How often the wall's clock is looked at: rules that ask for the time (`-m time`) count in seconds.
+pub const WALL_CLOCK_EVERY: Duration = Duration::from_secs(1);
+
 /// Turns after the order to stop, so that resets of cut sessions reach their neighbours.
 pub const FAREWELL_TURNS: usize = 16;

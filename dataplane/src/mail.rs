@@ -57,6 +57,7 @@ impl<N: Nic> Worker<N> {
         }
         let routes = &self.routes;
         self.neighbours.retain(|interface, address| routes.is_on_link(interface, address));
+        self.memory.adopt(&policy);
         self.policy = policy;
     }
 

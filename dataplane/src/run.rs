@@ -214,9 +214,14 @@ impl Core {
         let mut worker = Worker::new(&options, clock.now(), nic, &ports, policy, table, mailbox, control);
         let mut rest = Rest::new(idle);
         let mut busy = Busy::default();
+        let mut wall_due = clock.now();
         while !worker.is_stopped() {
             let began = dpdk::cycles();
             let now = clock.now();
+            if now >= wall_due {
+                worker.set_wall_clock(clock.unix_at_zero());
+                wall_due = now + limits::WALL_CLOCK_EVERY;
+            }
             let turn = worker.turn(now);
             if turn.work > 0 {
                 busy.busy_cycles += dpdk::cycles() - began;

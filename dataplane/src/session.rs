@@ -49,8 +49,8 @@ pub struct Session {
     pub policy: Arc<Policy>,
     /// The service that serves it.
     pub service: ServiceId,
-    /// The listener that led there.
-    pub listener: ListenerId,
+    /// The listener that led there; none when a policy rule chose the service.
+    pub listener: Option<ListenerId>,
     /// Zone of the client.
     pub client_zone: Option<ZoneId>,
     /// Zone of the original destination.

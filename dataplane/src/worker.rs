@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use control::mailbox::{FromCore, ToCore};
-use control::policy::{InterfaceId, Policy};
+use control::policy::{InterfaceId, Memory, Policy};
 use control::tproxy::Table;
 use crossbeam_channel::{Receiver, Sender};
 use foldhash::fast::FixedState;
@@ -68,6 +68,9 @@ pub struct Worker<N: Nic> {
     pub(crate) nic: N,
     pub(crate) interfaces: Interfaces,
     pub(crate) policy: Arc<Policy>,
+    pub(crate) memory: Memory,
+    /// What the wall's clock said when ours stood at zero.
+    pub(crate) unix_at_zero: i64,
     pub(crate) routes: Routes,
     pub(crate) table: Arc<Table>,
     pub(crate) flows: flow::Table<Step>,
@@ -137,6 +140,8 @@ impl<N: Nic> Worker<N> {
             routes: Routes::new(&policy),
             interfaces,
             nic,
+            memory: Memory::new(&policy),
+            unix_at_zero: 0,
             policy,
             table,
             flows: flow::Table::new(options.limits.flows, random.next_u64()),
@@ -168,6 +173,11 @@ impl<N: Nic> Worker<N> {
         };
         worker.join_links();
         worker
+    }
+
+    /// What the wall's clock said when this worker's stood at zero, in seconds since 1970: rules may ask for the time.
+    pub fn set_wall_clock(&mut self, unix_at_zero: i64) {
+        self.unix_at_zero = unix_at_zero;
     }
 
     /// One turn: receive, decide, deliver, let the proxies go on, send.

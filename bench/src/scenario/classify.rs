@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use control::{InterfaceId, NewFlow, NoTrace, Policy, Verdict, config};
+use control::{InterfaceId, Memory, NewFlow, NoTrace, PacketFacts, Policy, Verdict, config};
 use hdrhistogram::Histogram;
 use serde_json::json;
 
@@ -28,7 +28,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
     let (few, many) = (policy(rules.min(100))?, policy(rules)?);
     let flows = flows(rules);
     let taken = |policy: &Policy, flow: &NewFlow| {
-        matches!(policy.decide(flow, None, &mut NoTrace).verdict, Verdict::Proxy { .. })
+        matches!(policy.decide(flow, None, &mut Memory::observer(), &mut NoTrace).verdict, Verdict::Proxy { .. })
     };
     let array: Vec<(IpAddr, u16)> = (0..rules).map(client).collect();
     let walked = |flow: &NewFlow| {
@@ -125,7 +125,7 @@ fn flows(rules: usize) -> Vec<NewFlow> {
         let (source, port) = client((random >> 33) as usize % rules);
         let port = if random >> 60 == 0 { 999 } else { port };
         let (source, destination) = (SocketAddr::new(source, 40_000), SocketAddr::new(destination.into(), port));
-        NewFlow { interface: InterfaceId(0), protocol: TCP, source, destination }
+        NewFlow { interface: InterfaceId(0), protocol: TCP, source, destination, packet: PacketFacts::default() }
     };
     (0..1 << 16).map(flow).collect()
 }

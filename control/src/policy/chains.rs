@@ -8,10 +8,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::memory::Memory;
 use super::network::{Interface, InterfaceId};
 use super::trace::{Criterion, Step, Trace};
-use super::tuple::{TCP, UDP};
-use super::verdict::{RejectKind, RuleRef};
+use super::translation::NatRange;
+use super::tuple::{PacketFacts, TCP, UDP};
+use super::verdict::{Logs, RejectKind, RuleRef};
 use crate::faults::Place;
 use crate::limits::CHAIN_DEPTH_MAX;
 use crate::rules::{self, ChainPolicy, Family, Hook, Match, Network, Not, PortSet, Ports, Ruleset, States, TableKind};
@@ -38,7 +40,7 @@ pub struct RuleInfo {
     pub text: String,
 }
 
-/// A flow at one hook.
+/// A flow at one hook. What rules change on the way (marks, tracking) and note (LOG) goes on to the next hook.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     pub(super) input: Option<InterfaceId>,
@@ -47,6 +49,11 @@ pub(super) struct Seen {
     pub(super) source: SocketAddr,
     pub(super) destination: SocketAddr,
     pub(super) tproxy: bool,
+    pub(super) packet: PacketFacts,
+    pub(super) mark: u32,
+    pub(super) connmark: u32,
+    pub(super) untracked: bool,
+    pub(super) logs: Logs,
 }
 
 /// How a walk ended, and the rule that ended it (none: the chain's policy).
@@ -55,7 +62,16 @@ pub(super) enum End {
     Accept(Option<RuleRef>),
     Drop(Option<RuleRef>),
     Reject(RejectKind, RuleRef),
-    Redirect { address: Option<IpAddr>, port: u16, rule: RuleRef },
+    Redirect {
+        address: Option<IpAddr>,
+        port: u16,
+        rule: RuleRef,
+    },
+    #[expect(dead_code, reason = "made by the targets of table nat")]
+    Translate {
+        range: NatRange,
+        rule: RuleRef,
+    },
 }
 
 /// All chains of all tables.
@@ -161,7 +177,14 @@ impl Chains {
     }
 
     /// Takes a flow through a built-in chain. A table that no file names lets everything pass, as an empty one does.
-    pub(super) fn walk<T: Trace>(&self, table: TableKind, hook: Hook, seen: &Seen, trace: &mut T) -> End {
+    pub(super) fn walk<T: Trace>(
+        &self,
+        table: TableKind,
+        hook: Hook,
+        seen: &mut Seen,
+        memory: &mut Memory,
+        trace: &mut T,
+    ) -> End {
         let Some(base) = self.hooks.iter().find(|(t, h, _)| (*t, *h) == (table, hook)).map(|(_, _, chain)| *chain)
         else {
             trace.step(Step::NoTable(table));
@@ -187,6 +210,7 @@ impl Chains {
             if mismatch.is_some() {
                 continue;
             }
+            memory.met(at, seen.packet.length);
             match rule.target {
                 Target::Count => {}
                 Target::Accept => return End::Accept(Some(at)),

@@ -6,8 +6,8 @@ use super::chains::{End, Seen};
 use super::services::Source;
 use super::trace::{Step, Trace};
 use super::tuple::{EntryMatch, NewFlow, TCP};
-use super::verdict::{Decision, DropReason, RuleRef, Verdict};
-use super::{InterfaceId, ListenerId, Policy, ServiceId};
+use super::verdict::{Decision, DropReason, Logs, RuleRef, Verdict};
+use super::{InterfaceId, ListenerId, Memory, Policy, ServiceId};
 use crate::rules::{Hook, TableKind};
 
 /// What the tproxy features make of a flow.
@@ -23,17 +23,29 @@ enum Taken {
 impl Policy {
     /// Decides about a flow by its first packet. `entry` is the tproxy entry that matches its destination, if one
     /// does and could be claimed.
-    pub fn decide<T: Trace>(&self, flow: &NewFlow, entry: Option<&EntryMatch>, trace: &mut T) -> Decision {
-        match self.take(flow, entry, trace) {
+    pub fn decide<T: Trace>(
+        &self,
+        flow: &NewFlow,
+        entry: Option<&EntryMatch>,
+        memory: &mut Memory,
+        trace: &mut T,
+    ) -> Decision {
+        match self.take(flow, entry, memory, trace) {
             Err(ended) => ended,
-            Ok(Taken::To { local, rule }) => self.redirected(flow, local, rule, trace),
-            Ok(Taken::Marked) => self.untouched(flow, true, trace),
-            Ok(Taken::Untouched) => self.untouched(flow, false, trace),
+            Ok(Taken::To { local, rule }) => self.redirected(flow, local, rule, memory, trace),
+            Ok(Taken::Marked) => self.untouched(flow, true, memory, trace),
+            Ok(Taken::Untouched) => self.untouched(flow, false, memory, trace),
         }
     }
 
     /// PREROUTING: socket entries are consulted before the rules of table tproxy.
-    fn take<T: Trace>(&self, flow: &NewFlow, entry: Option<&EntryMatch>, trace: &mut T) -> Result<Taken, Decision> {
+    fn take<T: Trace>(
+        &self,
+        flow: &NewFlow,
+        entry: Option<&EntryMatch>,
+        memory: &mut Memory,
+        trace: &mut T,
+    ) -> Result<Taken, Decision> {
         if let Some(entry) = entry {
             trace.step(Step::Entry(entry));
             if entry.mark_only {
@@ -42,7 +54,9 @@ impl Policy {
             trace.step(Step::Redirected(entry.local));
             return Ok(Taken::To { local: entry.local, rule: None });
         }
-        match self.chains.walk(TableKind::Tproxy, Hook::Prerouting, &arrived(flow, flow.destination, false), trace) {
+        let mut seen = arrived(flow, flow.destination, false);
+        match self.chains.walk(TableKind::Tproxy, Hook::Prerouting, &mut seen, memory, trace) {
+            End::Translate { rule, .. } => Err(dropped(DropReason::TproxyRule, Some(rule), false)),
             End::Accept(_) => Ok(Taken::Untouched),
             End::Drop(Some(rule)) => Err(dropped(DropReason::TproxyRule, Some(rule), false)),
             End::Drop(None) => Err(dropped(DropReason::TproxyPolicy, None, false)),
@@ -62,7 +76,7 @@ impl Policy {
     }
 
     /// A flow that keeps its destination: for the gateway or for someone else, table filter decides.
-    fn untouched<T: Trace>(&self, flow: &NewFlow, tproxy: bool, trace: &mut T) -> Decision {
+    fn untouched<T: Trace>(&self, flow: &NewFlow, tproxy: bool, memory: &mut Memory, trace: &mut T) -> Decision {
         let to = flow.destination.ip();
         let mut seen = arrived(flow, flow.destination, tproxy);
         let (hook, verdict) = if self.is_for_gateway(to) {
@@ -73,8 +87,15 @@ impl Policy {
             trace.step(Step::ToOthers(to, seen.output));
             (Hook::Forward, Verdict::Forward)
         };
-        match self.filter(hook, &seen, trace) {
-            Ok(rule) => Decision { rule, ..ended(verdict, tproxy) },
+        match self.filter(hook, &mut seen, memory, trace) {
+            Ok(rule) => Decision {
+                rule,
+                mark: seen.mark,
+                connmark: seen.connmark,
+                untracked: seen.untracked,
+                logs: seen.logs,
+                ..ended(verdict, tproxy)
+            },
             Err(ended) => ended,
         }
     }
@@ -85,16 +106,18 @@ impl Policy {
         flow: &NewFlow,
         local: SocketAddr,
         rule: Option<RuleRef>,
+        memory: &mut Memory,
         trace: &mut T,
     ) -> Decision {
         trace.step(Step::ToGateway(local));
-        if let Err(ended) = self.filter(Hook::Input, &arrived(flow, local, true), trace) {
+        if let Err(ended) = self.filter(Hook::Input, &mut arrived(flow, local, true), memory, trace) {
             return ended;
         }
         let listener = self.listener_at(local);
         trace.step(Step::Listener(local, listener));
         let Some(listener) = listener else { return dropped(DropReason::NoListener, rule, true) };
-        self.permitted(flow, listener, local, trace).map_or_else(|ended| ended.with_rule(rule), |d| d.with_rule(rule))
+        self.permitted(flow, listener, local, memory, trace)
+            .map_or_else(|ended| ended.with_rule(rule), |d| d.with_rule(rule))
     }
 
     /// Zones and the connection to the server. Permission is checked before any address is rewritten: it is the zone
@@ -104,6 +127,7 @@ impl Policy {
         flow: &NewFlow,
         listener: ListenerId,
         local: SocketAddr,
+        memory: &mut Memory,
         trace: &mut T,
     ) -> Result<Decision, Decision> {
         let service = self.listener(listener).service;
@@ -130,8 +154,16 @@ impl Policy {
         if !allowed {
             return Err(refused(server_zone.map_or(DropReason::NoZone, |_| DropReason::InboundDenied)));
         }
-        self.leaving(flow, service, server, trace).map_err(|ended| Decision { client_zone, server_zone, ..ended })?;
-        Ok(Decision { client_zone, server_zone, ..ended(Verdict::Proxy { service, listener, local }, true) })
+        self.leaving(flow, service, server, memory, trace).map_err(|ended| Decision {
+            client_zone,
+            server_zone,
+            ..ended
+        })?;
+        Ok(Decision {
+            client_zone,
+            server_zone,
+            ..ended(Verdict::Proxy { service, listener: Some(listener), local }, true)
+        })
     }
 
     /// The server of the flow. A router that names none of the flow's family leads nowhere; the data plane refuses it.
@@ -145,6 +177,7 @@ impl Policy {
         flow: &NewFlow,
         service: ServiceId,
         server: SocketAddr,
+        memory: &mut Memory,
         trace: &mut T,
     ) -> Result<Option<RuleRef>, Decision> {
         let output = self.route(server.ip()).map(|route| route.interface);
@@ -154,8 +187,8 @@ impl Policy {
             Source::Gateway => SocketAddr::new(self.source_towards(server.ip(), output), 0),
         };
         trace.step(Step::FromGateway(server, output));
-        let seen = Seen { input: None, output, protocol: flow.protocol, source, destination: server, tproxy: true };
-        self.filter(Hook::Output, &seen, trace)
+        let mut seen = Seen { input: None, output, source, ..arrived(flow, server, true) };
+        self.filter(Hook::Output, &mut seen, memory, trace)
     }
 
     /// The gateway's first address on the way to a server; unspecified where there is no way.
@@ -165,8 +198,15 @@ impl Policy {
     }
 
     /// Table filter at one hook: the rule that accepts, or how the flow ends.
-    fn filter<T: Trace>(&self, hook: Hook, seen: &Seen, trace: &mut T) -> Result<Option<RuleRef>, Decision> {
-        match self.chains.walk(TableKind::Filter, hook, seen, trace) {
+    fn filter<T: Trace>(
+        &self,
+        hook: Hook,
+        seen: &mut Seen,
+        memory: &mut Memory,
+        trace: &mut T,
+    ) -> Result<Option<RuleRef>, Decision> {
+        match self.chains.walk(TableKind::Filter, hook, seen, memory, trace) {
+            End::Translate { rule, .. } => Err(dropped(DropReason::FilterRule, Some(rule), seen.tproxy)),
             End::Accept(rule) => Ok(rule),
             End::Drop(Some(rule)) => Err(dropped(DropReason::FilterRule, Some(rule), seen.tproxy)),
             End::Drop(None) => Err(dropped(DropReason::FilterPolicy, None, seen.tproxy)),
@@ -191,11 +231,16 @@ fn arrived(flow: &NewFlow, destination: SocketAddr, tproxy: bool) -> Seen {
         source: flow.source,
         destination,
         tproxy,
+        packet: flow.packet,
+        mark: 0,
+        connmark: 0,
+        untracked: false,
+        logs: Logs::default(),
     }
 }
 
 fn ended(verdict: Verdict, tproxy: bool) -> Decision {
-    Decision { verdict, tproxy, client_zone: None, server_zone: None, rule: None }
+    Decision { tproxy, ..Decision::new(verdict) }
 }
 
 fn dropped(reason: DropReason, rule: Option<RuleRef>, tproxy: bool) -> Decision {

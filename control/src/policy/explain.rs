@@ -8,7 +8,7 @@ use super::chains::RuleInfo;
 use super::trace::{Criterion, Step, Trace};
 use super::tuple::{EntryMatch, NewFlow, protocol_name};
 use super::verdict::{Decision, Verdict};
-use super::{InterfaceId, Policy, RuleRef, ServiceId, ZoneId};
+use super::{InterfaceId, Listener, Memory, Policy, RuleRef, ServiceId, ZoneId};
 use crate::limits::EXPLANATION_STEPS_MAX;
 
 /// A decision and all that led to it; serializes to the JSON that tools rely on.
@@ -84,16 +84,18 @@ impl Policy {
             flow.source,
             flow.destination
         ));
-        let decision = self.decide(flow, entry, &mut told);
+        let decision = self.decide(flow, entry, &mut Memory::observer(), &mut told);
         let Told { mut steps, left_out, local, .. } = told;
         if left_out > 0 {
             steps.push(format!("({left_out} more steps are not shown)"));
         }
         let (service, listener) = match decision.verdict {
             Verdict::Proxy { service, listener, .. } => {
-                let address = self.listener(listener).address.map_or("*".to_owned(), |address| address.to_string());
-                let port = self.listener(listener).port;
-                (Some(self.service(service).name.clone()), Some(format!("{address}:{port}")))
+                let listener = listener.map(|listener| {
+                    let Listener { address, port, .. } = self.listener(listener);
+                    format!("{}:{port}", address.map_or("*".to_owned(), |address| address.to_string()))
+                });
+                (Some(self.service(service).name.clone()), listener)
             }
             _ => (None, None),
         };

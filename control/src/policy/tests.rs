@@ -26,12 +26,13 @@ fn flow(policy: &Policy, words: &str) -> NewFlow {
         protocol: protocol_number(words[1]).unwrap(),
         source: endpoint(words[2]),
         destination: endpoint(words[3]),
+        packet: PacketFacts::default(),
     }
 }
 
 /// The verdict in words, and the rule as `table chain index`.
 fn decided(policy: &Policy, words: &str) -> String {
-    let decision = policy.decide(&flow(policy, words), None, &mut NoTrace);
+    let decision = policy.decide(&flow(policy, words), None, &mut Memory::observer(), &mut NoTrace);
     let verdict = match decision.verdict {
         Verdict::Proxy { service, local, .. } => format!("proxy {} {local}", policy.service(service).name),
         Verdict::Forward => "forward".to_owned(),
@@ -93,15 +94,22 @@ fn entries_beat_rules() {
     let flow = flow(&policy, "inter tcp 198.51.100.9:4000 203.0.113.80:80");
     let entry = EntryMatch { local: "192.168.1.1:50080".parse().unwrap(), foreign, mark_only: false };
     // The internet may use nothing, so the entry leads to a denial; without it the flow would be a matter of FORWARD.
-    let decision = policy.decide(&flow, Some(&entry), &mut NoTrace);
+    let decision = policy.decide(&flow, Some(&entry), &mut Memory::observer(), &mut NoTrace);
     assert_eq!((decision.verdict, decision.tproxy), (Verdict::Drop(DropReason::OutboundDenied), true));
 
     let flow = self::flow(&policy, "intra tcp 192.168.1.9:4000 203.0.113.80:80");
     let other = EntryMatch { local: "192.168.1.1:50021".parse().unwrap(), ..entry };
-    let Verdict::Proxy { service, .. } = policy.decide(&flow, Some(&other), &mut NoTrace).verdict else { panic!() };
+    let Verdict::Proxy { service, .. } =
+        policy.decide(&flow, Some(&other), &mut Memory::observer(), &mut NoTrace).verdict
+    else {
+        panic!()
+    };
     assert_eq!(policy.service(service).name, "intra_ftp");
     let nobody = EntryMatch { local: "192.168.1.1:9".parse().unwrap(), ..entry };
-    assert_eq!(policy.decide(&flow, Some(&nobody), &mut NoTrace).verdict, Verdict::Drop(DropReason::NoListener));
+    assert_eq!(
+        policy.decide(&flow, Some(&nobody), &mut Memory::observer(), &mut NoTrace).verdict,
+        Verdict::Drop(DropReason::NoListener)
+    );
 }
 
 #[test]
@@ -110,9 +118,12 @@ fn a_mark_only_entry_marks_and_redirects_nothing() {
     let own = "192.168.1.1:9000".parse().unwrap();
     let entry = EntryMatch { local: own, foreign: own, mark_only: true };
     let flow = flow(&policy, "intra tcp 192.168.1.9:4000 192.168.1.1:9000");
-    let decision = policy.decide(&flow, Some(&entry), &mut NoTrace);
+    let decision = policy.decide(&flow, Some(&entry), &mut Memory::observer(), &mut NoTrace);
     assert_eq!((decision.verdict, decision.tproxy), (Verdict::Local, true));
-    assert_eq!(policy.decide(&flow, None, &mut NoTrace).verdict, Verdict::Drop(DropReason::FilterRule));
+    assert_eq!(
+        policy.decide(&flow, None, &mut Memory::observer(), &mut NoTrace).verdict,
+        Verdict::Drop(DropReason::FilterRule)
+    );
 }
 
 const SMALL: &str = r#"

@@ -16,6 +16,87 @@ pub struct NewFlow {
     pub source: SocketAddr,
     /// Where it wants to go. Port 0 where the protocol has none.
     pub destination: SocketAddr,
+    /// What else that packet says.
+    pub packet: PacketFacts,
+}
+
+/// What rules may look at in a flow's first packet beyond its addresses.
+///
+/// The default is what a flow is thought to begin with when only its addresses are known, as on `explain`'s command
+/// line: a whole datagram of 60 bytes with 64 hops to go, for TCP a bare SYN without options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketFacts {
+    /// The TCP control bits, FIN lowest; a SYN alone for what is not TCP, which no match looks at.
+    pub tcp_flags: u8,
+    /// The kinds of TCP options that are there: bit n for kind n. Kinds beyond 63 are ignored.
+    pub tcp_options: u64,
+    /// Type and code, in ICMP and ICMPv6.
+    pub icmp: Option<(u8, u8)>,
+    /// Bytes of the IP packet, header included.
+    pub length: u16,
+    /// TTL or hop limit, as it arrived.
+    pub ttl: u8,
+    /// The station that sent the frame; none for what the gateway sends itself.
+    pub source_mac: Option<[u8; 6]>,
+    /// To how many stations the frame was addressed.
+    pub cast: Cast,
+    /// A fragment that is not the first.
+    pub fragment: bool,
+    /// How connection tracking sees it.
+    pub state: FlowState,
+    /// When it came.
+    pub at: Moment,
+}
+
+/// To how many stations a frame is addressed (`-m pkttype`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Cast {
+    /// To one.
+    #[default]
+    Unicast,
+    /// To all.
+    Broadcast,
+    /// To a group.
+    Multicast,
+}
+
+/// The state of a flow as its first packet meets the rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FlowState {
+    /// It begins a flow.
+    #[default]
+    New,
+    /// It begins a flow that another flow announced (an expected data connection).
+    Related,
+}
+
+/// When a packet came: by a clock that never jumps, for rates, and by the wall's, for `-m time`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Microseconds since some start; never runs backwards.
+    pub micros: u64,
+    /// Seconds since 1970 in UTC.
+    pub unix_seconds: i64,
+}
+
+/// The control bit of a SYN.
+const SYN: u8 = 0x02;
+
+impl Default for PacketFacts {
+    fn default() -> Self {
+        PacketFacts {
+            tcp_flags: SYN,
+            tcp_options: 0,
+            icmp: None,
+            length: 60,
+            ttl: 64,
+            source_mac: None,
+            cast: Cast::Unicast,
+            fragment: false,
+            state: FlowState::New,
+            at: Moment::default(),
+        }
+    }
 }
 
 /// A tproxy entry (a foreign listen) that matches the flow's destination.

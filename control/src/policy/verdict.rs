@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 
+use crate::limits;
+
 use super::listeners::ListenerId;
 use super::services::ServiceId;
+use super::translation::Nat;
 use super::zones::ZoneId;
 
 /// What becomes of a flow, and what was found out on the way.
@@ -17,8 +20,70 @@ pub struct Decision {
     pub client_zone: Option<ZoneId>,
     /// The zone of the server; looked up for flows a listener takes.
     pub server_zone: Option<ZoneId>,
+    /// The service that was chosen, be it that it takes the flow, forwards it or denies it.
+    pub service: Option<ServiceId>,
     /// The rule that decided: the TPROXY rule of a proxied flow, else the filter rule. None where a policy did.
     pub rule: Option<RuleRef>,
+    /// The mark of the flow's packets, as table mangle left it.
+    pub mark: u32,
+    /// The mark of the connection.
+    pub connmark: u32,
+    /// `NOTRACK`: its packets are not tracked, each is decided by itself.
+    pub untracked: bool,
+    /// The translation of a forwarded or local flow; of a proxied one, that of the connection to its server.
+    pub nat: Nat,
+    /// The LOG rules it met.
+    pub logs: Logs,
+}
+
+impl Decision {
+    /// A verdict about a flow of which nothing else is known.
+    pub fn new(verdict: Verdict) -> Decision {
+        Decision {
+            verdict,
+            tproxy: false,
+            client_zone: None,
+            server_zone: None,
+            service: None,
+            rule: None,
+            mark: 0,
+            connmark: 0,
+            untracked: false,
+            nat: Nat::default(),
+            logs: Logs::default(),
+        }
+    }
+}
+
+/// LOG rules that a flow met: the first few, and how many more. A decision must not allocate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Logs {
+    rules: [RuleRef; limits::LOGS_PER_FLOW_MAX],
+    len: u8,
+    more: u32,
+}
+
+impl Logs {
+    /// Notes one more.
+    pub fn push(&mut self, rule: RuleRef) {
+        match self.rules.get_mut(usize::from(self.len)) {
+            Some(place) => {
+                *place = rule;
+                self.len += 1;
+            }
+            None => self.more += 1,
+        }
+    }
+
+    /// The rules, in the order in which they were met.
+    pub fn rules(&self) -> &[RuleRef] {
+        &self.rules[..usize::from(self.len)]
+    }
+
+    /// How many were met beyond those.
+    pub fn more(&self) -> u32 {
+        self.more
+    }
 }
 
 /// What is to be done with a flow.
@@ -28,8 +93,8 @@ pub enum Verdict {
     Proxy {
         /// The service.
         service: ServiceId,
-        /// The listener.
-        listener: ListenerId,
+        /// The listener; none when a policy rule chose the service.
+        listener: Option<ListenerId>,
         /// The local address and port the flow was redirected to.
         local: SocketAddr,
     },
@@ -44,7 +109,7 @@ pub enum Verdict {
 }
 
 /// A rule of a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct RuleRef {
     /// Identity of the rule in its policy, dense from 0: an index for counters. [`super::Policy::rule`] tells the rest.
     pub id: u32,
@@ -75,6 +140,30 @@ pub enum DropReason {
     ConnectedDirectly,
     /// A listener took a flow of a protocol that no proxy speaks.
     NoProxyForProtocol,
+    /// A DROP rule of table raw.
+    RawRule,
+    /// DROP as the policy of a chain of table raw.
+    RawPolicy,
+    /// A DROP rule of table mangle.
+    MangleRule,
+    /// DROP as the policy of a chain of table mangle.
+    ManglePolicy,
+    /// A DROP rule of table nat.
+    NatRule,
+    /// DROP as the policy of a chain of table nat.
+    NatPolicy,
+    /// REDIRECT or MASQUERADE, and the interface has no address of the family.
+    NoNatAddress,
+    /// A NAT policy of the service has no address for the flow.
+    NatRejected,
+    /// A listener or the policy rules have no service for these zones.
+    NoService,
+    /// A service that denies.
+    DeniedByService,
+    /// The router of the service has no server of the flow's family.
+    NoServer,
+    /// The server's zone is not one of those the service is limited to.
+    TargetZoneDenied,
 }
 
 impl DropReason {
@@ -91,6 +180,18 @@ impl DropReason {
         DropReason::InboundDenied,
         DropReason::ConnectedDirectly,
         DropReason::NoProxyForProtocol,
+        DropReason::RawRule,
+        DropReason::RawPolicy,
+        DropReason::MangleRule,
+        DropReason::ManglePolicy,
+        DropReason::NatRule,
+        DropReason::NatPolicy,
+        DropReason::NoNatAddress,
+        DropReason::NatRejected,
+        DropReason::NoService,
+        DropReason::DeniedByService,
+        DropReason::NoServer,
+        DropReason::TargetZoneDenied,
     ];
 
     /// Position in [`DropReason::ALL`].
@@ -112,6 +213,18 @@ impl DropReason {
             DropReason::InboundDenied => "inbound_denied",
             DropReason::ConnectedDirectly => "connected_directly",
             DropReason::NoProxyForProtocol => "no_proxy_for_protocol",
+            DropReason::RawRule => "raw_rule",
+            DropReason::RawPolicy => "raw_policy",
+            DropReason::MangleRule => "mangle_rule",
+            DropReason::ManglePolicy => "mangle_policy",
+            DropReason::NatRule => "nat_rule",
+            DropReason::NatPolicy => "nat_policy",
+            DropReason::NoNatAddress => "no_nat_address",
+            DropReason::NatRejected => "nat_rejected",
+            DropReason::NoService => "no_service",
+            DropReason::DeniedByService => "denied_by_service",
+            DropReason::NoServer => "no_server",
+            DropReason::TargetZoneDenied => "target_zone_denied",
         }
     }
 
@@ -129,6 +242,18 @@ impl DropReason {
             DropReason::InboundDenied => "the server's zone does not list the service in inbound_services",
             DropReason::ConnectedDirectly => "a listener was given a flow that is meant for the gateway itself",
             DropReason::NoProxyForProtocol => "no proxy speaks the flow's protocol; services take TCP in this version",
+            DropReason::RawRule => "a DROP rule of table raw ended the flow",
+            DropReason::RawPolicy => "the policy of a chain of table raw is DROP",
+            DropReason::MangleRule => "a DROP rule of table mangle ended the flow",
+            DropReason::ManglePolicy => "the policy of a chain of table mangle is DROP",
+            DropReason::NatRule => "a DROP rule of table nat ended the flow",
+            DropReason::NatPolicy => "the policy of a chain of table nat is DROP",
+            DropReason::NoNatAddress => "the interface has no address of the flow's family to translate to",
+            DropReason::NatRejected => "a NAT policy of the service has no address for the flow",
+            DropReason::NoService => "the listener or the policy rules have no service for this client and server",
+            DropReason::DeniedByService => "the service that was chosen denies the flow",
+            DropReason::NoServer => "the router of the service has no server of the flow's family",
+            DropReason::TargetZoneDenied => "the server's zone is not among the limit_target_zones_to of the service",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use control::{Config, Fault, Faults, NewFlow, Policy};
+use control::{Config, Fault, Faults, NewFlow, PacketFacts, Policy};
 use serde_json::{Value, json};
 use tracing::warn;
 
@@ -43,7 +43,8 @@ pub(super) fn explain(path: &Path, flow: &Explain, as_json: bool) -> Done {
     }
     let (protocol, source, destination) = (flow.protocol, flow.source, flow.destination);
     // Entries are the running gateway's: a file has none.
-    let explanation = policy.explain(&NewFlow { interface, protocol, source, destination }, None);
+    let flow = NewFlow { interface, protocol, source, destination, packet: PacketFacts::default() };
+    let explanation = policy.explain(&flow, None);
     if as_json { say(serde_json::to_value(&explanation).expect("our own types serialize")) } else { say(&explanation) }
 }
 

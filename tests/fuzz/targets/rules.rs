@@ -1,7 +1,7 @@
 //! Any text as rules: faults have places, and rules without any decide every flow the same way `explain` does.
 #![no_main]
 
-use control::{NewFlow, NoTrace, Policy, Verdict, config};
+use control::{Memory, NewFlow, NoTrace, PacketFacts, Policy, Verdict, config};
 use libfuzzer_sys::fuzz_target;
 
 /// What surrounds the rules; they are put where the mark is, each line indented as YAML wants it.
@@ -37,8 +37,8 @@ fuzz_target!(|text: &str| {
     for (source, destination) in ends {
         for protocol in [6, 17] {
             let (source, destination) = (source.parse().expect("an address"), destination.parse().expect("an address"));
-            let flow = NewFlow { interface: control::InterfaceId(0), protocol, source, destination };
-            let decision = policy.decide(&flow, None, &mut NoTrace);
+            let flow = NewFlow { interface: control::InterfaceId(0), protocol, source, destination, packet: PacketFacts::default() };
+            let decision = policy.decide(&flow, None, &mut Memory::observer(), &mut NoTrace);
             let explained = policy.explain(&flow, None).verdict;
             let decided = match decision.verdict {
                 Verdict::Proxy { .. } => "proxy",

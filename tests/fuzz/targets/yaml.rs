@@ -1,7 +1,7 @@
 //! Any text as a configuration: faults have places, and what has none compiles and decides.
 #![no_main]
 
-use control::{NewFlow, NoTrace, Policy, config};
+use control::{Memory, NewFlow, NoTrace, PacketFacts, Policy, config};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -15,7 +15,7 @@ fuzz_target!(|text: &str| {
                 let Some(own) = interface.addresses.first() else { continue };
                 let (source, destination) = ((own.addr(), 1_234).into(), (own.network(), 80).into());
                 let interface = control::InterfaceId(at);
-                policy.decide(&NewFlow { interface, protocol: 6, source, destination }, None, &mut NoTrace);
+                policy.decide(&NewFlow { interface, protocol: 6, source, destination, packet: PacketFacts::default() }, None, &mut Memory::observer(), &mut NoTrace);
             }
         }
     }
