@@ -24,8 +24,10 @@ pub struct Conditions {
     pub loss: f64,
     /// Share of frames that arrive twice.
     pub duplication: f64,
-    /// Share of frames held back for four times the jitter and delay.
+    /// Share of frames held back, so that later ones overtake them.
     pub reorder: f64,
+    /// How long they are held back; none: for four times the jitter and delay.
+    pub held: Option<Duration>,
     /// Share of frames damaged.
     pub corruption: f64,
     /// Bits per second; none: no limit.
@@ -42,6 +44,7 @@ impl Conditions {
         loss: 0.0,
         duplication: 0.0,
         reorder: 0.0,
+        held: None,
         corruption: 0.0,
         rate: None,
         queue: u64::MAX,
@@ -58,6 +61,7 @@ impl Conditions {
             loss,
             duplication,
             reorder,
+            held: None,
             corruption,
             rate,
             queue: 20_000 + random.below(200_000),
@@ -159,10 +163,10 @@ impl Wire {
     }
 
     fn deliver(&mut self, leaves: Instant, frame: Bytes) {
-        let Conditions { delay, jitter, reorder, corruption, .. } = self.conditions;
+        let Conditions { delay, jitter, reorder, held, corruption, .. } = self.conditions;
         let mut at = leaves + delay + Duration::from_micros(self.random.below(jitter.as_micros() as u64 + 1));
         if self.random.chance(reorder) {
-            at += (delay + jitter) * 4;
+            at += held.unwrap_or((delay + jitter) * 4);
         }
         let frame = if self.random.chance(corruption) { self.damage(&frame) } else { frame };
         self.count += 1;

@@ -47,6 +47,18 @@ fn reordered_frames_arrive_late() {
 }
 
 #[test]
+fn a_frame_is_held_back_as_long_as_was_said() {
+    let held = Duration::from_micros(2_500);
+    let (arrived, _) = run(Conditions { reorder: 0.1, held: Some(held), ..Conditions::CLEAN });
+    let sent =
+        |frame: &Bytes| Instant::from_micros(1_000 * u64::from_be_bytes(frame[20..28].try_into().expect("eight")));
+    let mut under_way: Vec<Duration> = arrived.iter().map(|(at, frame)| *at - sent(frame)).collect();
+    under_way.sort();
+    under_way.dedup();
+    assert_eq!(under_way, [Conditions::CLEAN.delay, Conditions::CLEAN.delay + held]);
+}
+
+#[test]
 fn a_rate_is_kept_and_a_full_queue_loses() {
     // 100 bytes a millisecond are sent; 80 a millisecond can pass.
     let (arrived, fates) = run(Conditions { rate: Some(640_000), queue: 5_000, ..Conditions::CLEAN });
