@@ -17,7 +17,8 @@
 //! bound and its reason); every way a segment can be refused has a name ([`Discard`]).
 //!
 //! Before a connection and after it there is less to remember: a [`Listener`] answers SYNs from a table of compact records,
-//! or by [`SynCookies`], and gives a [`Connection`] when the handshake is complete; [`Connection::into_time_wait`] leaves a
+//! or by [`SynCookies`], and gives a [`Connection`] when the handshake is complete; an [`Embryo`] is the handshake of two others
+//! that a gateway passes on; [`Connection::into_time_wait`] leaves a
 //! [`TimeWait`] of 64 bytes. Both are driven like a connection.
 //!
 //! Left out: demultiplexing (the owner of the flow table knows which connection or listener a segment is for),
@@ -33,6 +34,7 @@ mod congestion;
 mod connection;
 mod discard;
 mod ecn;
+mod embryo;
 mod icmp;
 mod info;
 mod isn;
@@ -63,17 +65,18 @@ pub use config::{Config, KeepAlive};
 pub use congestion::Algorithm;
 pub use connection::{Connection, Error, Signals};
 pub use discard::Discard;
+pub use embryo::{Due, Embryo, FromClient, FromServer, Stage, handshake_reset};
 pub use icmp::{IcmpError, IcmpKind};
 pub use info::Info;
 pub use isn::IsnGenerator;
 pub use listen::{ListenConfig, Listener, Outcome, Refusal};
-pub use open::{Opening, PeerSyn, TimestampClock};
+pub use open::{CompactSyn, Opening, PeerSyn, TimestampClock};
 pub use options::{Options, SackBlocks, Timestamp};
 pub use payload::Payload;
 pub use reset::reset_for;
 pub use segment::{Ecn, Flags, Header, ParseError, Segment};
 pub use seq::SeqNumber;
 pub use state::State;
-pub use syn_cookie::{Flow, SynCookies};
+pub use syn_cookie::{Flow, Proof, SynCookies};
 pub use time::Instant;
 pub use time_wait::{Lingering, TimeWait};

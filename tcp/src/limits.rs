@@ -20,6 +20,11 @@ pub(crate) const REASSEMBLY_PIECES_MAX: usize = 2_048;
 /// segments has some 200.
 pub(crate) const REASSEMBLY_RUNS_MAX: usize = 512;
 
+/// Beyond those two bounds, which are for crumbs, pieces and runs may be as many as the window holds if they have so many
+/// bytes on average: then packet buffers of 2 KiB take at most four times the window. A link of 10 Gbit/s and 1 ms whose
+/// queue overflows in slow start loses every other segment of 2,000.
+pub(crate) const REASSEMBLY_PIECE_MIN: u64 = 512;
+
 /// Unread pieces held per connection, beside the limit in bytes: crumbs pin packet buffers (see above). Full segments
 /// reach it at 6 MB.
 pub(crate) const READY_PIECES_MAX: usize = 4_096;
@@ -91,3 +96,11 @@ pub(crate) const HALF_OPEN_MAX: usize = 1 << 20;
 
 /// Minutes in which a SYN cookie is good: this one and the one before, so that every answer has a minute at least. As Linux.
 pub(crate) const SYN_COOKIE_MINUTES_MAX: u64 = 2;
+
+/// SYN-ACKs sent again for a handshake between two others (Linux's `tcp_synack_retries`): the last waits until 63 s after
+/// the first.
+pub(crate) const SYN_ACK_RETRIES: u8 = 5;
+
+/// How long a handshake that the client took back waits for the server's SYN-ACK, to answer it by a RST: what is under way
+/// arrives within seconds; netfilter's `CLOSE` has the same.
+pub(crate) const WITHDRAWN_LINGER: Duration = Duration::from_secs(10);

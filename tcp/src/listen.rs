@@ -21,16 +21,15 @@ mod half_open;
 use crate::config::Config;
 use crate::connection::{Connection, Signals};
 use crate::discard::Discard;
-use crate::ecn::Notification;
 use crate::isn::IsnGenerator;
 use crate::limits;
 use crate::listen::half_open::HalfOpen;
-use crate::open::{Agreed, Opening, PeerSyn, TimestampClock};
+use crate::open::{Agreed, Opening, TimestampClock};
 use crate::payload::Payload;
 use crate::reset::reset_for;
 use crate::segment::{Flags, Header, Segment};
 use crate::seq::{Position, SeqNumber};
-use crate::syn_cookie::{Flow, SynCookies, remember};
+use crate::syn_cookie::{Flow, SynCookies};
 use crate::time::Instant;
 use crate::window::ReceiveWindow;
 
@@ -151,7 +150,7 @@ impl Listener {
     /// RFC 9293, 3.10.7.4 (MUST-11): "If this connection was initiated with a passive OPEN ... return this connection to LISTEN
     /// state"; RFC 5961, 3.2: by its exact number only.
     fn on_reset<P>(&mut self, flow: &Flow, header: &Header) -> Outcome<P> {
-        if let Some(at) = self.table.find(flow).filter(|at| self.table.get(*at).irs + 1 == header.seq) {
+        if let Some(at) = self.table.find(flow).filter(|at| self.table.get(*at).irs() + 1 == header.seq) {
             self.table.remove(at);
         }
         Outcome::Refused(Refusal::Reset)
@@ -160,7 +159,7 @@ impl Listener {
     fn on_syn<P>(&mut self, now: Instant, flow: &Flow, syn: &Header) -> Outcome<P> {
         if let Some(at) = self.table.find(flow) {
             let record = *self.table.get(at);
-            if record.irs != syn.seq || now - record.last < limits::SYN_ACK_INTERVAL {
+            if record.irs() != syn.seq || now - record.last < limits::SYN_ACK_INTERVAL {
                 return Outcome::Refused(Refusal::RepeatedSyn);
             }
             // The timer goes on: as often as the peer asks, but no longer than it waits.
@@ -177,19 +176,8 @@ impl Listener {
             return Outcome::Refused(Refusal::TableFull);
         }
         self.overflowed = Some(now);
-        let mut reply = self.syn_ack(now, flow, syn, self.cookies.isn(now, flow, syn));
-        let answer = reply.options;
-        match &mut reply.options.timestamp {
-            Some(timestamp) => {
-                let ecn = reply.flags.contains(Flags::ECE);
-                timestamp.value = remember(timestamp.value, &syn.options, &answer, ecn);
-            }
-            None => {
-                // Nobody will remember these.
-                (reply.options.window_scale, reply.options.sack_permitted) = (None, false);
-                reply.flags.remove(Flags::ECE);
-            }
-        }
+        let mut reply = self.syn_ack(now, flow, syn, isn);
+        self.cookies.mark(now, flow, syn, &mut reply);
         Outcome::Reply(reply)
     }
 
@@ -214,7 +202,8 @@ impl Listener {
             return Outcome::Refused(Refusal::BacklogFull);
         }
         let ports = (flow.local.port(), flow.remote.port());
-        let opening = self.opening(flow, isn, &syn, sent.is_none());
+        let opening = self.opening(flow, isn);
+        let opening = if sent.is_none() { opening.after_cookie(&syn) } else { opening };
         let mut connection = Connection::answered(now, sent, ports, &self.config.connection, &syn, opening);
         match connection.handle_segment(now, segment) {
             Ok(signals) if connection.state().is_synchronized() => {
@@ -279,37 +268,24 @@ impl Listener {
         self.timed_out
     }
 
-    fn opening(&self, flow: &Flow, isn: SeqNumber, syn: &Header, forgotten: bool) -> Opening {
+    fn opening(&self, flow: &Flow, isn: SeqNumber) -> Opening {
         let clock = TimestampClock::with_offset(self.numbers.timestamp_offset(flow.local, flow.remote));
-        let timestamp = Some(clock).filter(|_| self.config.timestamps);
-        // A cookie without timestamps agreed on nothing.
-        let kept = !forgotten || (timestamp.is_some() && syn.options.timestamp.is_some());
         Opening {
             isn,
             mss: self.config.mss,
-            window_scale: self.config.window_scale.filter(|_| kept),
-            sack_permitted: self.config.sack_permitted && kept,
-            timestamp,
+            window_scale: self.config.window_scale,
+            sack_permitted: self.config.sack_permitted,
+            timestamp: Some(clock).filter(|_| self.config.timestamps),
         }
     }
 
     fn syn_ack(&self, now: Instant, flow: &Flow, syn: &Header, isn: SeqNumber) -> Header {
-        let opening = self.opening(flow, isn, syn, false);
-        let (config, peer) = (&self.config.connection, PeerSyn::from(syn));
-        let shift = Agreed::new(&opening, &peer.options, config).receive_shift;
+        let opening = self.opening(flow, isn);
+        let config = &self.config.connection;
+        let shift = Agreed::new(&opening, &syn.options, config).receive_shift;
         let irs = Position::of_syn(syn.seq);
         let window = ReceiveWindow::new(irs + 1, config.receive_buffer, shift).offer_on_syn(irs + 1);
-        let flags = Flags::SYN | Flags::ACK | Notification::default().accept(config.ecn, &peer);
-        Header {
-            src_port: flow.local.port(),
-            dst_port: flow.remote.port(),
-            seq: isn,
-            ack: syn.seq + 1,
-            flags,
-            window,
-            urgent: 0,
-            options: opening.options(now, Some(&syn.options)),
-        }
+        opening.syn_ack(now, (flow.local.port(), flow.remote.port()), syn, window, config.ecn)
     }
 }
 

@@ -3,7 +3,12 @@
 //! What must hold: an option is in use only if both SYNs had it, and [`Opening`] is followed to the bit, because in
 //! mirror mode it is what the other end said. `accept` therefore answers only options that the peer's SYN had.
 
+mod compact;
+
+pub use compact::CompactSyn;
+
 use crate::config::Config;
+use crate::ecn::Notification;
 use crate::limits;
 use crate::options::{Options, SackBlocks, Timestamp};
 use crate::segment::{Flags, Header};
@@ -30,6 +35,31 @@ impl Opening {
     #[must_use]
     pub fn window_scale_for(buffer: u32) -> u8 {
         (0..limits::WINDOW_SCALE_MAX).find(|shift| buffer >> shift <= 0xffff).unwrap_or(limits::WINDOW_SCALE_MAX)
+    }
+
+    /// Our SYN-ACK to `syn`, offering `window` bytes. `ports`: ours, the peer's.
+    #[must_use]
+    pub fn syn_ack(&self, now: Instant, ports: (u16, u16), syn: &Header, window: u16, ecn: bool) -> Header {
+        Header {
+            src_port: ports.0,
+            dst_port: ports.1,
+            seq: self.isn,
+            ack: syn.seq + 1,
+            flags: Flags::SYN | Flags::ACK | Notification::default().accept(ecn, &PeerSyn::from(syn)),
+            window,
+            urgent: 0,
+            options: self.options(now, Some(&syn.options)),
+        }
+    }
+
+    /// What is left of it when nobody remembers the handshake and a cookie brought `syn` back: without timestamps no option
+    /// but the MSS was agreed on.
+    #[must_use]
+    pub fn after_cookie(self, syn: &Header) -> Opening {
+        if self.timestamp.is_some() && syn.options.timestamp.is_some() {
+            return self;
+        }
+        Opening { window_scale: None, sack_permitted: false, ..self }
     }
 
     /// The options of our SYN, or of our SYN-ACK to `peer`.

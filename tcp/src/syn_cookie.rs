@@ -81,15 +81,46 @@ impl SynCookies {
         SeqNumber(hash(secret, flow, None).wrapping_add(syn.seq.0).wrapping_add(minute << 24).wrapping_add(low))
     }
 
-    /// What the SYN said, if `ack` answers a cookie of ours. `clock`: what our timestamp clock said at the SYN-ACK, as far as it
-    /// matters, comes back in the echo of `ack`.
+    /// Makes `answer`, a SYN-ACK to `syn` as it would be with a record, one that needs none: its number becomes a cookie, and
+    /// what was agreed on is written into its timestamp. Without timestamps nobody will remember it: it is taken out.
+    pub fn mark(&self, now: Instant, flow: &Flow, syn: &Header, answer: &mut Header) {
+        answer.seq = self.isn(now, flow, syn);
+        let said = answer.options;
+        match &mut answer.options.timestamp {
+            Some(timestamp) => {
+                let ecn = answer.flags.contains(Flags::ECE);
+                timestamp.value = remember(timestamp.value, &syn.options, &said, ecn);
+            }
+            None => {
+                (answer.options.window_scale, answer.options.sack_permitted) = (None, false);
+                answer.flags.remove(Flags::ECE);
+            }
+        }
+    }
+
+    /// What the SYN said, if `ack` answers a cookie of ours in time.
     #[must_use]
     pub fn open(&self, now: Instant, flow: &Flow, ack: &Header) -> Option<Header> {
+        match self.check(now, flow, ack) {
+            Proof::Good(syn) => Some(syn),
+            Proof::Late | Proof::Wrong => None,
+        }
+    }
+
+    /// Whether `ack` answers a cookie of ours. What our timestamp clock said at the SYN-ACK comes back in its echo, as far as it
+    /// matters.
+    #[must_use]
+    pub fn check(&self, now: Instant, flow: &Flow, ack: &Header) -> Proof {
         let cookie = ack.ack - 1;
         let seq = ack.seq - 1;
         let fresh = self.rotated.is_some_and(|at| (now - at).as_secs() < 60 * limits::SYN_COOKIE_MINUTES_MAX);
         let secrets = if fresh { &self.secrets[..] } else { &self.secrets[..1] };
-        let mss = secrets.iter().find_map(|secret| size_of(secret, now, flow, cookie, seq))?;
+        let Some((mss, age)) = secrets.iter().find_map(|secret| size_of(secret, now, flow, cookie, seq)) else {
+            return Proof::Wrong;
+        };
+        if u64::from(age) >= limits::SYN_COOKIE_MINUTES_MAX {
+            return Proof::Late;
+        }
         let mut options = Options { mss: Some(mss), ..Options::default() };
         let mut flags = Flags::SYN;
         if let Some(Timestamp { value, echo }) = ack.options.timestamp {
@@ -100,8 +131,20 @@ impl SynCookies {
             flags.set(Flags::ECE | Flags::CWR, echo & ECN != 0);
         }
         let Header { src_port, dst_port, window, .. } = *ack;
-        Some(Header { src_port, dst_port, seq, ack: SeqNumber(0), flags, window, urgent: 0, options })
+        Proof::Good(Header { src_port, dst_port, seq, ack: SeqNumber(0), flags, window, urgent: 0, options })
     }
+}
+
+/// What an ACK proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
+pub enum Proof {
+    /// Its sender got our SYN-ACK; this is what the SYN said.
+    Good(Header),
+    /// It did, but too long ago.
+    Late,
+    /// Nothing.
+    Wrong,
 }
 
 /// `value` with what the SYN-ACK agrees to in its last bits, and never later than `value`: timestamps must not go back.
@@ -116,14 +159,12 @@ pub(crate) fn remember(value: u32, syn: &Options, answer: &Options, ecn: bool) -
     if marked.wrapping_sub(value).cast_signed() > 0 { marked.wrapping_sub(1 << BITS) } else { marked }
 }
 
-fn size_of(secret: &SipHasher24, now: Instant, flow: &Flow, cookie: SeqNumber, seq: SeqNumber) -> Option<u16> {
+/// The segment size in a cookie of ours, and how many minutes old it is.
+fn size_of(secret: &SipHasher24, now: Instant, flow: &Flow, cookie: SeqNumber, seq: SeqNumber) -> Option<(u16, u32)> {
     let rest = cookie.0.wrapping_sub(hash(secret, flow, None)).wrapping_sub(seq.0);
     let age = (minute_of(now).wrapping_sub(rest >> 24)) & 0xff;
-    if u64::from(age) >= limits::SYN_COOKIE_MINUTES_MAX {
-        return None;
-    }
     let index = rest.wrapping_sub(hash(secret, flow, Some(minute_of(now).wrapping_sub(age)))) & 0x00ff_ffff;
-    sizes(flow).get(usize::try_from(index).ok()?).copied()
+    sizes(flow).get(usize::try_from(index).ok()?).map(|size| (*size, age))
 }
 
 fn sizes(flow: &Flow) -> &'static [u16; 4] {

@@ -10,8 +10,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use siphasher::sip::SipHasher24;
 
 use crate::limits;
-use crate::options::{Options, Timestamp};
-use crate::segment::{Flags, Header};
+use crate::open::CompactSyn;
+use crate::segment::Header;
 use crate::seq::SeqNumber;
 use crate::syn_cookie::{Flow, flow_hash};
 use crate::time::Instant;
@@ -26,14 +26,8 @@ pub(crate) struct Record {
     /// Local, remote; IPv4 as mapped addresses.
     addresses: [[u8; 16]; 2],
     ports: [u16; 2],
-    pub(crate) irs: SeqNumber,
+    syn: CompactSyn,
     pub(crate) isn: SeqNumber,
-    timestamp: u32,
-    window: u16,
-    mss: u16,
-    /// Set if the SYN had it: MSS, window scale, SACK, timestamps, ECN.
-    said: u8,
-    window_scale: u8,
     /// SYN-ACKs sent, the first one when, and the last.
     pub(crate) tries: u8,
     pub(crate) first: Instant,
@@ -44,12 +38,6 @@ pub(crate) struct Record {
 
 // A million of them in 96 MB.
 const _: () = assert!(size_of::<Record>() <= 96);
-
-const MSS: u8 = 1;
-const SCALE: u8 = 2;
-const SACK: u8 = 4;
-const STAMPS: u8 = 8;
-const ECN: u8 = 16;
 
 impl Record {
     pub(crate) fn flow(&self) -> Flow {
@@ -63,25 +51,12 @@ impl Record {
 
     /// The SYN.
     pub(crate) fn syn(&self) -> Header {
-        let said = |bit: u8| self.said & bit != 0;
-        let options = Options {
-            mss: said(MSS).then_some(self.mss),
-            window_scale: said(SCALE).then_some(self.window_scale),
-            sack_permitted: said(SACK),
-            timestamp: said(STAMPS).then_some(Timestamp { value: self.timestamp, echo: 0 }),
-            ..Options::default()
-        };
-        let flags = if said(ECN) { Flags::SYN | Flags::ECE | Flags::CWR } else { Flags::SYN };
-        Header {
-            src_port: self.ports[1],
-            dst_port: self.ports[0],
-            seq: self.irs,
-            ack: SeqNumber(0),
-            flags,
-            window: self.window,
-            urgent: 0,
-            options,
-        }
+        self.syn.header((self.ports[1], self.ports[0]))
+    }
+
+    /// Its number.
+    pub(crate) fn irs(&self) -> SeqNumber {
+        self.syn.seq()
     }
 
     fn new(hash: u64, flow: &Flow, syn: &Header, isn: SeqNumber, now: Instant) -> Record {
@@ -89,25 +64,12 @@ impl Record {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
             IpAddr::V6(v6) => v6.octets(),
         };
-        let Options { mss, window_scale, sack_permitted, timestamp, .. } = syn.options;
-        let ecn = syn.flags.contains(Flags::ECE | Flags::CWR);
-        let bit = |set: bool, bit: u8| if set { bit } else { 0 };
-        let said = bit(mss.is_some(), MSS)
-            | bit(window_scale.is_some(), SCALE)
-            | bit(sack_permitted, SACK)
-            | bit(timestamp.is_some(), STAMPS)
-            | bit(ecn, ECN);
         Record {
             hash,
             addresses: [octets(flow.local), octets(flow.remote)],
             ports: [flow.local.port(), flow.remote.port()],
-            irs: syn.seq,
+            syn: syn.into(),
             isn,
-            timestamp: timestamp.map_or(0, |timestamp| timestamp.value),
-            window: syn.window,
-            mss: mss.unwrap_or(0),
-            said,
-            window_scale: window_scale.unwrap_or(0),
             tries: 1,
             first: now,
             last: now,

@@ -94,7 +94,7 @@ fn the_connections_own_syn_ack_would_say_the_same() {
         let mut listener = listener(4, 4);
         let syn = syn(1, options);
         let answer = reply(give(&mut listener, START, syn, b""));
-        let opening = listener.opening(&flow(1), answer.seq, &syn, false);
+        let opening = listener.opening(&flow(1), answer.seq);
         let mut connection: Connection<Bytes> =
             Connection::accept(START, (80, 1), &listener.config.connection, &syn, opening);
         assert_eq!(connection.poll_transmit(START, 1_000, &mut Vec::new()), Some(answer));

@@ -44,6 +44,8 @@ fn only_for_its_flow_its_number_and_its_time() {
     let ack = answer(&cookies, START, Some(1_460));
     assert!(cookies.open(START + Duration::from_secs(59), &flow(1), &ack).is_some());
     assert!(cookies.open(START + Duration::from_secs(240), &flow(1), &ack).is_none());
+    assert_eq!(cookies.check(START + Duration::from_secs(240), &flow(1), &ack), Proof::Late);
+    assert_eq!(cookies.check(START, &flow(2), &ack), Proof::Wrong);
     assert!(cookies.open(START, &flow(2), &ack).is_none());
     assert!(cookies.open(START, &flow(1), &Header { seq: SeqNumber(9), ..ack }).is_none());
     assert!(SynCookies::new([2; 16]).open(START, &flow(1), &ack).is_none());
