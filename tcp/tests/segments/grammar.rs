@@ -21,6 +21,8 @@ pub(crate) struct Line {
 pub(crate) enum Event {
     /// `set receive_buffer 4000`.
     Set(String, u64),
+    /// `linux tcp_rfc1337 1`: where Linux has to be asked to do what we always do.
+    Linux(String, u64),
     /// `us <...>`, `them <...>`: what the SYNs say.
     Us(Options),
     Them(Options),
@@ -95,15 +97,17 @@ fn setting(code: &str) -> Result<Event, String> {
     match word {
         "us" => Ok(Event::Us(options(rest.trim(), Blocks::OfOurs)?)),
         "them" => Ok(Event::Them(options(rest.trim(), Blocks::OfTheirs)?)),
-        "set" => {
+        "set" | "linux" => {
             let (name, value) = rest.trim().split_once(' ').ok_or("a name and a number")?;
-            Ok(Event::Set(name.into(), number(value)?))
+            let (name, value) = (name.to_owned(), number(value)?);
+            Ok(if word == "set" { Event::Set(name, value) } else { Event::Linux(name, value) })
         }
         _ => Err(format!("unknown setting {word:?}")),
     }
 }
 
-fn event(text: &str) -> Result<Event, String> {
+/// What happens, without its time.
+pub(crate) fn event(text: &str) -> Result<Event, String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     Ok(match words[..] {
         ["<", ..] => {

@@ -93,7 +93,7 @@ impl Run {
             Event::Listen => self.listening = true,
             Event::Established => self.establish()?,
             Event::Arrives(spec, refused) => return self.arrive(spec, refused.as_deref()),
-            Event::Leaves(_) | Event::Silent => {}
+            Event::Linux(..) | Event::Leaves(_) | Event::Silent => {}
             Event::Write(bytes) => self.connection()?.write(vec![7; *bytes].into()),
             Event::Read(bytes) => return self.read(*bytes),
             Event::Shutdown => self.connection()?.shutdown(now),
