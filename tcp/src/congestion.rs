@@ -19,7 +19,7 @@ pub(crate) use bbr::Progress;
 use cubic::Cubic;
 use hystart::HyStart;
 use newreno::NewReno;
-pub(crate) use rate::{DeliveryRate, Sample, Stamp};
+pub(crate) use rate::{DeliveryRate, Leaving, LossNews, Losses, Stamp};
 pub(crate) use validation::Use;
 use validation::Validation;
 
@@ -35,7 +35,7 @@ pub enum Algorithm {
     Cubic,
     /// RFC 5681 and RFC 6582.
     NewReno,
-    /// Version 1: draft-cardwell-iccrg-bbr-congestion-control-00. Always paced.
+    /// Version 3: draft-ietf-ccwg-bbr-06. Always paced.
     Bbr,
 }
 
@@ -88,7 +88,7 @@ impl Congestion {
         let controller = match algorithm {
             Algorithm::Cubic => Controller::Cubic(Cubic::default()),
             Algorithm::NewReno => Controller::NewReno(NewReno::default()),
-            Algorithm::Bbr => Controller::Bbr(Box::new(Bbr::new())),
+            Algorithm::Bbr => Controller::Bbr(Box::new(Bbr::new(segment))),
         };
         let window = initial_window(segment);
         Congestion {
@@ -218,6 +218,29 @@ impl Congestion {
         }
     }
 
+    /// RFC 3168, 6.1.2: a mark counts as a loss, but nothing needs repair: "TCP halves the congestion window", as far as each
+    /// algorithm does. RFC 8511 would let it fall less; marks come from shallow queues there, and we cannot tell.
+    pub(crate) fn on_mark(&mut self, now: Instant, flight: u64) {
+        if let Controller::Bbr(bbr) = &mut self.controller {
+            self.window = bbr.on_mark(now, self.window);
+            return;
+        }
+        self.on_loss(flight);
+        self.fall();
+    }
+
+    /// Something is sent after a time in which the application had nothing to send and nothing was in flight.
+    pub(crate) fn on_restart(&mut self, now: Instant) {
+        if let Controller::Bbr(bbr) = &mut self.controller {
+            self.window = bbr.on_restart(now, self.window);
+        }
+    }
+
+    /// What is delivered now says nothing about the path's rate.
+    pub(crate) fn ignores_rates(&self) -> bool {
+        matches!(&self.controller, Controller::Bbr(bbr) if bbr.ignores_rates())
+    }
+
     /// Down to the threshold at once.
     pub(crate) fn fall(&mut self) {
         self.window = self.window.min(self.threshold);
@@ -240,6 +263,9 @@ impl Congestion {
     pub(crate) fn undo(&mut self, before: Before) {
         self.window = self.window.max(before.window);
         self.threshold = before.threshold;
+        if let Controller::Bbr(bbr) = &mut self.controller {
+            self.window = bbr.on_spurious(self.window);
+        }
         if let Some(controller) = before.controller {
             self.controller = controller;
         }
@@ -249,7 +275,7 @@ impl Congestion {
     /// every timeout (RFC 7661's spirit), at least the restart window.
     pub(crate) fn on_idle(&mut self, idle: Duration, timeout: Duration) {
         if self.is_model() {
-            // Draft, 4.3.4.4: it restarts at the pace of the model.
+            // Draft, 5.4.2: "BBR restarts by pacing at BBR.bw".
             return;
         }
         let floor = initial_window(self.segment).min(self.window);

@@ -130,7 +130,7 @@ impl<P: Payload> Reassembly<P> {
 
     /// Puts a piece that overlaps nothing into its place.
     fn fill(&mut self, start: Position, end: Position, piece: P) -> Result<(), Full> {
-        if self.pieces >= limits::REASSEMBLY_PIECES_MAX {
+        if self.is_too_many(self.pieces, limits::REASSEMBLY_PIECES_MAX) {
             return Err(Full);
         }
         let after = self.runs.contains_key(&end);
@@ -151,7 +151,7 @@ impl<P: Payload> Reassembly<P> {
                 self.runs.insert(start, run);
             }
             (None, false) => {
-                if self.runs.len() >= limits::REASSEMBLY_RUNS_MAX {
+                if self.is_too_many(self.runs.len(), limits::REASSEMBLY_RUNS_MAX) {
                     return Err(Full);
                 }
                 self.runs.insert(start, Run { end, pieces: VecDeque::from([piece]) });
@@ -160,6 +160,12 @@ impl<P: Payload> Reassembly<P> {
         self.pieces += 1;
         self.bytes += end - start;
         Ok(())
+    }
+
+    /// Beyond the bound there may be more only as long as they are not crumbs: what a window of full segments can bring must
+    /// find room, or who filled it learns of no later loss and waits for a timeout.
+    fn is_too_many(&self, count: usize, most: usize) -> bool {
+        count >= most && self.bytes < count as u64 * limits::REASSEMBLY_PIECE_MIN
     }
 
     /// Joins two runs that meet by moving the shorter one, so that all joins together cost O(n log n).

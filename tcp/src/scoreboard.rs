@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use crate::congestion::Stamp;
+use crate::congestion::{LossNews, Losses, Stamp};
 use crate::limits;
 use crate::seq::Position;
 use crate::time::Instant;
@@ -86,6 +86,8 @@ pub(crate) struct Scoreboard {
     lost: u64,
     /// No lost entry starts before.
     lost_from: Position,
+    /// Kept for congestion control that models the path.
+    losses: Option<Box<Losses>>,
 }
 
 impl Scoreboard {
@@ -101,6 +103,21 @@ impl Scoreboard {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// From now on [`take_losses`](Scoreboard::take_losses) has something to tell.
+    pub(crate) fn follow_losses(&mut self) {
+        self.losses = Some(Box::default());
+    }
+
+    /// Bytes ever held for lost, if they are followed.
+    pub(crate) fn lost_ever(&self) -> u64 {
+        self.losses.as_ref().map_or(0, |losses| losses.total())
+    }
+
+    /// What was lost since the last call.
+    pub(crate) fn take_losses(&mut self) -> LossNews {
+        self.losses.as_mut().map(|losses| losses.take()).unwrap_or_default()
     }
 
     /// Whether another entry may be made: the map is bounded.
@@ -271,6 +288,9 @@ impl Scoreboard {
         debug_assert!(!entry.lost && !entry.sacked);
         entry.lost = true;
         self.lost += entry.end - entry.start;
+        if let Some(losses) = &mut self.losses {
+            losses.on_lost(&entry.stamp, entry.end - entry.start);
+        }
         self.lost_from = self.lost_from.min(entry.start);
     }
 

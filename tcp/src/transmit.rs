@@ -87,7 +87,8 @@ pub(crate) struct Transmit<P> {
     /// What was sent up to here was held back by the congestion window, so its acknowledgment may widen it.
     limited: Position,
     last_sent: Instant,
-    delivery: DeliveryRate,
+    /// For congestion control that models the path.
+    delivery: Option<Box<DeliveryRate>>,
     /// Output is spread over the round trip.
     paced: bool,
     pacer: Pacer,
@@ -134,7 +135,7 @@ impl<P: Payload> Transmit<P> {
             nagle: settings.nagle,
             limited: iss,
             last_sent: now,
-            delivery: DeliveryRate::default(),
+            delivery: None,
             paced: settings.paced || settings.algorithm == Algorithm::Bbr,
             pacer: Pacer::default(),
             reduced_at: iss,
@@ -158,6 +159,10 @@ impl<P: Payload> Transmit<P> {
         self.sack = agreed.sack;
         self.segment = segment_payload(agreed.send_mss, agreed.timestamps);
         self.congestion = Congestion::new(algorithm, self.segment);
+        if self.congestion.is_model() {
+            self.delivery = Some(Box::default());
+            self.board.follow_losses();
+        }
         self.window = window;
     }
 

@@ -74,9 +74,16 @@ fn model(path: &Path, algorithm: Algorithm) -> f64 {
         // RFC 9438, 5.1, equation 6, and 4.3, equation 3 with the values of 4.6, which makes sqrt(3/2p): whichever is more. They
         // know of no timeouts, so where those are frequent, at 3 %, they promise too much.
         Algorithm::Cubic => share((1.5 / p).sqrt().max(1.054 * (rtt / p).powf(0.75)) / rtt),
-        // Cardwell et al. (2016): the whole rate, less what is lost.
-        Algorithm::Bbr => share(full * (1.0 - p)),
+        Algorithm::Bbr => share(full * between_probes(p, rtt, full * rtt)),
     }
+}
+
+/// BBR version 3 between two probes: draft-ietf-ccwg-bbr-06, 5.5.10.3 takes what a round trip with a loss delivered for what
+/// may be in flight, so the bound falls by the share that is lost each round, w(k) = w(0) exp(-pk), until the next probe
+/// forgets it: after as many rounds as the path holds segments, at most 63 or two and a half seconds (5.3.3.8). The mean:
+fn between_probes(p: f64, rtt: f64, segments: f64) -> f64 {
+    let rounds = segments.min(63.0).min(2.5 / rtt);
+    (1.0 - (-p * rounds).exp()) / (p * rounds)
 }
 
 /// 1 % loss and 50 ms: within a tenth of the model.
@@ -160,9 +167,7 @@ fn clean_links_are_full_from_1_mbit_to_10_gbit() {
                 Path { rate: mbit * MBIT, rtt_us, loss: 0, buffer: 8 << 20, queue_tenths: 10, ms, pacing: false };
             let got = goodput(1, &path, algorithm);
             eprintln!("{mbit:>6} Mbit/s {:>3} ms {algorithm:?}: {got:.3}", rtt_us / 1_000);
-            // A gap: on 10 Gbit/s at 1 ms BBR takes most of this transfer to reach the rate, which needs to be understood.
-            let least = if mbit == 10_000 && algorithm == Algorithm::Bbr { 0.40 } else { 0.95 };
-            assert!(got >= least, "{mbit} Mbit/s, {algorithm:?}: {got:.3}");
+            assert!(got >= 0.95, "{mbit} Mbit/s, {algorithm:?}: {got:.3}");
         }
     }
 }

@@ -106,3 +106,18 @@ proptest! {
         prop_assert!(queue.is_empty() && queue.pieces == 0);
     }
 }
+
+#[test]
+fn full_segments_may_be_more_than_crumbs() {
+    let mut queue = Reassembly::new();
+    let piece = Bytes::from_static(&[0; limits::REASSEMBLY_PIECE_MIN as usize]);
+    let count = 2 * limits::REASSEMBLY_PIECES_MAX as u64;
+    let step = 2 * limits::REASSEMBLY_PIECE_MIN;
+    for i in 1..=count {
+        assert_eq!(queue.insert(base() + i * step, piece.clone()), Ok(None));
+    }
+    assert_eq!(queue.pieces() as u64, count);
+    // One crumb makes the average too small for the next.
+    assert_eq!(queue.insert(base() + 1, Bytes::from_static(&[0])), Ok(None));
+    assert_eq!(queue.insert(base() + 3, Bytes::from_static(&[0])), Err(Full));
+}

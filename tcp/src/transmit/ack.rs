@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::congestion::{Growth, Progress, Sample, Use};
+use crate::congestion::{Growth, Progress, Use};
 use crate::limits;
 use crate::options::SackBlocks;
 use crate::payload::Payload;
@@ -90,15 +90,13 @@ impl<P: Payload> Transmit<P> {
         }
         let was_limited = was_limited && !repaired;
         let evidence = Evidence { sample, was_limited, advanced, new_loss: self.board.lost() > lost };
-        let min_rtt = self.rtt.min().unwrap_or_default();
-        let rate = self.delivery.on_delivered(facts.now, delivered.bytes, delivered.latest_stamp, min_rtt);
         if self.congestion.is_model() {
-            self.adjust_model(facts.now, &delivered, &evidence, flight, rate);
+            self.adjust_model(facts.now, &delivered, &evidence, una < self.limited);
         } else {
             self.adjust_window(facts.now, &delivered, &evidence);
         }
         if facts.congestion {
-            self.on_congestion();
+            self.on_congestion(facts.now);
         }
         Acked { advanced, reordering }
     }
@@ -257,13 +255,12 @@ impl<P: Payload> Transmit<P> {
 
     /// RFC 3168, 6.1.2: "TCP should not react to congestion indications more than once every window of data (or more loosely,
     /// more than once every round-trip time)"; a loss in the same window was the reaction already.
-    fn on_congestion(&mut self) {
+    fn on_congestion(&mut self, now: Instant) {
         self.ecn = true;
         if self.recovery.phase != Phase::Open || self.una <= self.reduced_at {
             return;
         }
-        self.congestion.on_loss(self.board_outstanding());
-        self.congestion.fall();
+        self.congestion.on_mark(now, self.board_outstanding());
         self.note_reduced();
     }
 
@@ -291,25 +288,26 @@ impl<P: Payload> Transmit<P> {
         }
     }
 
-    fn adjust_model(
-        &mut self,
-        now: Instant,
-        delivered: &Delivered,
-        evidence: &Evidence,
-        prior_in_flight: u64,
-        rate: Option<Sample>,
-    ) {
-        let Some(sample) = rate.filter(|_| self.recovery.forward.is_none()) else { return };
+    fn adjust_model(&mut self, now: Instant, delivered: &Delivered, evidence: &Evidence, window_limited: bool) {
+        let (min_rtt, lost) = (self.rtt.min().unwrap_or_default(), self.board.lost_ever());
+        let in_flight = self.in_flight();
+        let Some(delivery) = &mut self.delivery else { return };
+        let sample = delivery.on_delivered(now, delivered.bytes, delivered.latest_stamp, min_rtt, lost);
+        let Some(sample) = sample.filter(|_| self.recovery.forward.is_none()) else { return };
         self.congestion.on_progress(&Progress {
             now,
             sample,
             bytes: delivered.bytes,
             rtt: evidence.sample,
-            prior_in_flight,
-            in_flight: self.in_flight(),
-            loss: evidence.new_loss,
-            recovery: self.recovery.phase == Phase::Recovery,
+            in_flight,
+            losses: self.board.take_losses(),
+            window_limited,
+            repairing: self.recovery.phase != Phase::Open,
+            sack: self.sack,
         });
+        if self.congestion.ignores_rates() {
+            delivery.limit(in_flight);
+        }
     }
 
     /// Whether the congestion window is what limits us: in slow start, if half of it is used (so that it keeps doubling

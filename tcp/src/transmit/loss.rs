@@ -92,7 +92,9 @@ impl<P: Payload> Transmit<P> {
         self.recovery.undo = Some(Undo::new(before, self.una));
         self.recovery.begin(Phase::Recovery, self.nxt);
         self.recovery.prr = Prr::begin(flight);
-        self.congestion.set_window(self.in_flight() + self.segment);
+        if !self.congestion.is_model() {
+            self.congestion.set_window(self.in_flight() + self.segment);
+        }
         self.note_reduced();
     }
 

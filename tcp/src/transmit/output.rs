@@ -1,6 +1,7 @@
 //! What goes out: a probe, what was lost, or what is new, in that order; never more than the peer's window, congestion
 //! control and pacing let out.
 
+use crate::congestion::{Leaving, Stamp};
 use crate::payload::Payload;
 use crate::recovery::TailProbe;
 use crate::seq::Position;
@@ -83,8 +84,10 @@ impl<P: Payload> Transmit<P> {
     fn next_new(&mut self, now: Instant, limit: u64) -> Option<Outgoing> {
         if !self.has_unsent() || !self.board.has_room() {
             let flight = self.in_flight();
-            if flight < self.congestion.window() {
-                self.delivery.limit(flight);
+            if flight < self.congestion.window()
+                && let Some(delivery) = &mut self.delivery
+            {
+                delivery.limit(flight);
             }
             return None;
         }
@@ -130,7 +133,7 @@ impl<P: Payload> Transmit<P> {
 
     fn send_new(&mut self, now: Instant, outgoing: Outgoing) {
         let end = outgoing.seq_end();
-        let stamp = self.delivery.on_sent(now, self.in_flight() == 0);
+        let stamp = self.stamp(now, end - outgoing.start);
         self.board.push(outgoing.start, end, now, stamp);
         self.nxt = end;
         let bytes = outgoing.end - outgoing.start;
@@ -141,7 +144,7 @@ impl<P: Payload> Transmit<P> {
 
     fn send_again(&mut self, now: Instant, outgoing: Outgoing) {
         let end = outgoing.seq_end();
-        let stamp = self.delivery.on_sent(now, self.in_flight() == 0);
+        let stamp = self.stamp(now, end - outgoing.start);
         self.board.resend(outgoing.start, end, now, stamp);
         let bytes = end - outgoing.start;
         self.note_sent(now, bytes);
@@ -152,6 +155,16 @@ impl<P: Payload> Transmit<P> {
         if let Some(undo) = &mut self.recovery.undo {
             undo.on_resent(bytes, stamp);
         }
+    }
+
+    /// What the model of the path will ask about this transmission when it arrives or is lost.
+    fn stamp(&mut self, now: Instant, bytes: u64) -> Stamp {
+        let leaving = Leaving { before: self.in_flight(), bytes, lost: self.board.lost_ever() };
+        let Some(delivery) = &mut self.delivery else { return Stamp::default() };
+        if leaving.before == 0 && delivery.is_limited() {
+            self.congestion.on_restart(now);
+        }
+        delivery.on_sent(now, &leaving)
     }
 
     fn note_sent(&mut self, now: Instant, bytes: u64) {
