@@ -215,7 +215,9 @@ impl<P: Payload> Connection<P> {
         let facts = AckFacts {
             now,
             ack,
-            seq: place.start,
+            // RFC 7323, 2.2: the window of a segment with SYN "MUST NOT be scaled". That of a SYN-ACK that crossed ours says what its SYN
+            // said: it counts as older.
+            seq: if header.flags.contains(Flags::SYN) { place.start.minus(2) } else { place.start },
             window: header.window,
             sack: &header.options.sack,
             echo: header.options.timestamp.filter(|_| self.agreed.timestamps).map(|timestamp| timestamp.echo),
