@@ -35,6 +35,11 @@ pub struct Config {
     pub congestion: Algorithm,
     /// Spread what the window allows over the round trip, by deadlines, in bursts of a millisecond.
     pub pacing: bool,
+    /// RFC 4821 and RFC 8899: when full segments vanish without a word from any router, fall to small ones and search the way
+    /// up again with larger segments of data; and look ten minutes after a router's word whether more passes by now. What
+    /// routers say is followed in any case. On, unlike Linux: who sits in the middle hears complaints of hanging
+    /// transfers, and until something vanishes there is no difference.
+    pub path_mtu_probing: bool,
     /// RFC 3168: answer and ask for explicit congestion notification; used if the peer does too. Off: middles that clear or
     /// drop it exist. A mirror sets it to what the other end's SYN or SYN-ACK says, [`PeerSyn::does_ecn`].
     ///
@@ -79,6 +84,7 @@ impl Default for Config {
             user_timeout: None,
             congestion: Algorithm::Cubic,
             pacing: false,
+            path_mtu_probing: true,
             ecn: false,
             delayed_ack: Duration::from_millis(40),
             nagle: false,

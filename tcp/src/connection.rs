@@ -246,11 +246,20 @@ impl<P: Payload> Connection<P> {
         self.receive.set_pressure(pressure);
     }
 
-    /// Payload of a full segment we send: what segmentation offload cuts to.
+    /// Payload of a full segment we send: what segmentation offload cuts to. To be asked after the output that is to be cut: a
+    /// probe of the path's MTU is a segment larger than the others.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "made from 16 bits")]
     pub fn mss(&self) -> u16 {
-        self.transmit.segment() as u16
+        self.transmit.cut() as u16
+    }
+
+    /// Payload of the largest segment there will ever be, probes included: the limit for
+    /// [`poll_transmit`](Connection::poll_transmit) of who sends segment by segment.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "made from 16 bits")]
+    pub fn mss_largest(&self) -> u16 {
+        self.transmit.largest_segment() as u16
     }
 
     fn go(&mut self, event: Event) {

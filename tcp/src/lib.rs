@@ -43,6 +43,7 @@ mod listen;
 mod mirror;
 mod open;
 mod options;
+mod path_mtu;
 mod payload;
 mod reassembly;
 mod receive;

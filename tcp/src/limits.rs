@@ -56,6 +56,22 @@ pub(crate) const PACING_BURST_MAX: u64 = 65_535;
 /// RFC 7661, 4.4: "Non-Validated Period (NVP) ... five minutes": how long a window is kept that is not used.
 pub(crate) const NON_VALIDATED_PERIOD: Duration = Duration::from_secs(300);
 
+/// RFC 4821, 7.2: "1024 bytes" as what to fall to when nothing larger arrives, without headers: it passes where IPv6 passes.
+pub(crate) const PATH_MTU_BASE: u64 = 1_024;
+/// Timeouts of the same full segment that mean a black hole: two may be bad luck. As Linux's `tcp_retries1`.
+pub(crate) const BLACK_HOLE_TIMEOUTS: u8 = 3;
+/// RFC 8899, 5.1.2: MAX_PROBES, "the default value of MAX_PROBES is 3": losses of a probe that make its size too large.
+pub(crate) const PATH_MTU_PROBES: u8 = 3;
+/// Sizes closer than this are the same: as Linux's `tcp_probe_threshold`.
+pub(crate) const PATH_MTU_CLOSE: u64 = 8;
+/// RFC 8899, 5.1.1: PMTU_RAISE_TIMER, 600 seconds; RFC 1191, 6.3 recommends the same ten minutes.
+pub(crate) const PATH_MTU_RAISE: Duration = Duration::from_secs(600);
+/// Segments that must wait behind a probe, so that their acknowledgments tell of its fate (RFC 4821, 7.4), and that the window
+/// must hold, so that a smaller one does not stall for it. As Linux.
+pub(crate) const PATH_MTU_BEHIND: u64 = 4;
+/// See [`PATH_MTU_BEHIND`].
+pub(crate) const PATH_MTU_WINDOW: u64 = 11;
+
 /// RFC 6298, 2.1: before a measurement, "the sender SHOULD set RTO <- 1 second".
 pub(crate) const RTO_INITIAL: Duration = Duration::from_secs(1);
 /// RFC 6298, 5.7: after a lost SYN, "the RTO MUST be re-initialized to 3 seconds when data transmission begins".

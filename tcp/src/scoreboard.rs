@@ -244,6 +244,11 @@ impl Scoreboard {
         self.lost = 0;
     }
 
+    /// Bytes of the first entry.
+    pub(crate) fn first_length(&self) -> u64 {
+        self.entries.front().map_or(0, Sent::len)
+    }
+
     /// The first lost entry.
     pub(crate) fn first_lost(&mut self) -> Option<(Position, Position)> {
         if self.lost == 0 {

@@ -22,6 +22,7 @@ pub(crate) use ack::AckFacts;
 
 use crate::congestion::{Algorithm, Congestion, DeliveryRate};
 use crate::open::{Agreed, TimestampClock};
+use crate::path_mtu::PathMtu;
 use crate::payload::Payload;
 use crate::recovery::{Phase, Recovery};
 use crate::rtt::Rtt;
@@ -77,8 +78,10 @@ pub(crate) struct Transmit<P> {
     congestion: Congestion,
     recovery: Recovery,
     pub(crate) rtt: Rtt,
-    /// Payload of a full segment.
+    /// Payload of a full segment; and of the segments of the last output, which may have been a larger probe.
     segment: u64,
+    cut: u64,
+    mtu: PathMtu,
     capacity: u64,
     /// The peer does SACK.
     sack: bool,
@@ -129,6 +132,8 @@ impl<P: Payload> Transmit<P> {
             recovery: Recovery::new(iss),
             rtt: Rtt::new(),
             segment,
+            cut: segment,
+            mtu: PathMtu::new(segment, false),
             capacity: u64::from(settings.capacity),
             sack: false,
             clock: None,
@@ -153,11 +158,14 @@ impl<P: Payload> Transmit<P> {
         agreed: &Agreed,
         clock: Option<TimestampClock>,
         algorithm: Algorithm,
+        probing: bool,
         window: SendWindow,
     ) {
         self.clock = clock.filter(|_| agreed.timestamps);
         self.sack = agreed.sack;
         self.segment = segment_payload(agreed.send_mss, agreed.timestamps);
+        self.cut = self.segment;
+        self.mtu = PathMtu::new(self.segment, probing);
         self.congestion = Congestion::new(algorithm, self.segment);
         if self.congestion.is_model() {
             self.delivery = Some(Box::default());
@@ -277,6 +285,16 @@ impl<P: Payload> Transmit<P> {
 
     pub(crate) fn segment(&self) -> u64 {
         self.segment
+    }
+
+    /// What the last output is to be cut to.
+    pub(crate) fn cut(&self) -> u64 {
+        self.cut
+    }
+
+    /// The largest that a segment may ever be.
+    pub(crate) fn largest_segment(&self) -> u64 {
+        self.mtu.largest()
     }
 
     pub(crate) fn window(&self) -> &SendWindow {

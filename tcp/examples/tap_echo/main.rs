@@ -144,7 +144,7 @@ impl Server {
                 connection.handle_timeout(now);
             }
             let mut chunks = Vec::new();
-            let segment = usize::from(connection.mss());
+            let segment = usize::from(connection.mss_largest());
             while let Some(header) = connection.poll_transmit(now, segment, &mut chunks) {
                 self.send(&flow, connection.ecn_codepoint(), &header, &chunks);
             }

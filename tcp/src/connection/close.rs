@@ -50,7 +50,7 @@ impl<P: Payload> Connection<P> {
     ///
     /// RFC 5927, 4.1: it counts only if the quoted sequence number is in flight. RFC 9293, 3.9.2.2 (and RFC 5927, 5.2): on a
     /// synchronized connection even hard errors abort nothing; during the handshake all of them do, as on Linux.
-    pub fn handle_icmp(&mut self, _now: Instant, error: IcmpError) -> Signals {
+    pub fn handle_icmp(&mut self, now: Instant, error: IcmpError) -> Signals {
         let quoted = self.transmit.una.near(error.seq);
         if self.state == State::Closed || quoted < self.transmit.una || quoted >= self.transmit.nxt {
             return Signals::empty();
@@ -59,7 +59,7 @@ impl<P: Payload> Connection<P> {
             IcmpKind::TooBig { mtu } if self.state.is_synchronized() => {
                 // Too small to be true is not believed: see the limit's reason.
                 let mss = mtu.saturating_sub(HEADER).max(limits::MSS_MIN);
-                self.transmit.on_too_big(mss, self.agreed.timestamps, quoted);
+                self.transmit.on_too_big(now, mss, self.agreed.timestamps, quoted);
                 Signals::empty()
             }
             IcmpKind::TooBig { .. } => Signals::empty(),

@@ -77,7 +77,8 @@ impl<P: Payload> Connection<P> {
         self.receive = Receive::new(irs + 1, self.config.receive_buffer, self.agreed.receive_shift);
         // The window of a segment with SYN is never scaled (RFC 7323, 2.2).
         let window = SendWindow::new(self.agreed.send_shift, self.transmit.nxt, peer.window, irs);
-        self.transmit.agree(&self.agreed, self.opening.timestamp, self.config.congestion, window);
+        let (algorithm, probing) = (self.config.congestion, self.config.path_mtu_probing);
+        self.transmit.agree(&self.agreed, self.opening.timestamp, algorithm, probing, window);
         if let Some(Timestamp { value, .. }) = peer.options.timestamp {
             self.recent = Recent { value, at: now };
         }

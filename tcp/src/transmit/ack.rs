@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::congestion::{Growth, Progress, Use};
 use crate::limits;
 use crate::options::SackBlocks;
+use crate::path_mtu::Outcome;
 use crate::payload::Payload;
 use crate::recovery::{Measure, Phase, Seen, Undo, Verdict};
 use crate::scoreboard::Delivered;
@@ -82,7 +83,10 @@ impl<P: Payload> Transmit<P> {
         }
         let reordering = if self.sack { self.detect_losses(facts, &delivered) } else { None };
 
-        if self.board.lost() > 0 && self.recovery.phase == Phase::Open && self.board.lost() > lost {
+        if advanced && let Outcome::Carried(segment) = self.mtu.on_acknowledged(facts.now, self.una) {
+            self.widen(segment);
+        }
+        if self.recovery.phase == Phase::Open && self.board.lost() > lost && !self.is_probe_lost(facts.now) {
             self.enter_recovery(delivered.bytes);
         }
         if advanced {

@@ -15,6 +15,10 @@ impl<P: Payload> Transmit<P> {
         }
         self.counts.timeouts += 1;
         self.rtt.back_off();
+        let length = self.board.first_length();
+        if let Some(base) = self.mtu.on_timeout(now, self.rtt.backoff(), length, self.segment) {
+            self.shrink(base, self.una);
+        }
         // RFC 2018, 8: "the data sender SHOULD turn off all of the SACKed bits" when the first segment has one and times out.
         if self.board.has_reneged() {
             self.board.forget_sacked();
@@ -60,7 +64,7 @@ impl<P: Payload> Transmit<P> {
             return None;
         }
         let again = self.detect(now);
-        if self.board.lost() > 0 && self.recovery.phase == Phase::Open {
+        if self.board.lost() > 0 && self.recovery.phase == Phase::Open && !self.is_probe_lost(now) {
             self.enter_recovery(0);
         }
         again
@@ -68,15 +72,40 @@ impl<P: Payload> Transmit<P> {
 
     /// The path carries segments of at most `mss`, options included. What is larger went nowhere and goes again, which says
     /// nothing about congestion (RFC 1191, 6.4).
-    pub(crate) fn on_too_big(&mut self, mss: u16, timestamps: bool, from: Position) {
+    pub(crate) fn on_too_big(&mut self, now: Instant, mss: u16, timestamps: bool, from: Position) {
         let segment = segment_payload(mss, timestamps);
-        if segment >= self.segment {
-            return;
+        if segment < self.segment {
+            self.mtu.on_too_big(now, segment);
+            self.shrink(segment, from);
+        } else if self.mtu.on_probe_too_big(now, segment) {
+            let largest = self.segment;
+            self.board.judge(|entry| Some(entry.start == from && entry.end - entry.start > largest));
+            self.recovery.force = true;
         }
-        self.segment = segment;
+    }
+
+    /// Segments are smaller from now on. Of what was sent from `from` on, the larger ones are lost.
+    fn shrink(&mut self, segment: u64, from: Position) {
+        (self.segment, self.cut) = (segment, segment);
         self.congestion.set_segment(segment);
         self.board.judge(|entry| Some(entry.end > from && entry.end - entry.start > segment));
         self.recovery.force = true;
+    }
+
+    /// Segments may be larger from now on: a probe has arrived.
+    pub(super) fn widen(&mut self, segment: u64) {
+        (self.segment, self.cut) = (segment, segment);
+        self.congestion.set_segment(segment);
+    }
+
+    /// Is what is held for lost only a probe of the path's MTU? Then it goes again in pieces, and that is all.
+    pub(super) fn is_probe_lost(&mut self, now: Instant) -> bool {
+        let wait = self.rtt.timeout();
+        let lost = self.board.lost();
+        let Some(first) = self.board.first_lost() else { return false };
+        let only = self.mtu.is_probe_lost(now, first, lost, wait);
+        self.recovery.force |= only;
+        only
     }
 
     /// What RACK says now; gives when to ask again.

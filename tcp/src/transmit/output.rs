@@ -2,8 +2,9 @@
 //! control and pacing let out.
 
 use crate::congestion::{Leaving, Stamp};
+use crate::limits;
 use crate::payload::Payload;
-use crate::recovery::TailProbe;
+use crate::recovery::{Phase, TailProbe};
 use crate::seq::Position;
 use crate::time::Instant;
 use crate::transmit::pacer::Pacer;
@@ -12,6 +13,7 @@ use crate::transmit::{Outgoing, Transmit};
 impl<P: Payload> Transmit<P> {
     /// The next segment, with at most `limit` bytes of payload.
     pub(crate) fn next(&mut self, now: Instant, limit: usize) -> Option<Outgoing> {
+        self.cut = self.segment;
         // RFC 3168's CWR belongs to one segment, which not every NIC that cuts a larger one sees to.
         let limit = if self.reduced { (limit as u64).min(self.segment) } else { limit as u64 }.max(1);
         if std::mem::take(&mut self.probe)
@@ -20,6 +22,11 @@ impl<P: Payload> Transmit<P> {
             return Some(outgoing);
         }
         self.pacer.release();
+        if let Some(outgoing) = self.next_mtu_probe(now, limit) {
+            return Some(outgoing);
+        }
+        // Room for less than two is room for a probe, and otherwise for one.
+        let limit = if limit < 2 * self.segment { limit.min(self.segment) } else { limit };
         let limit = self.pacing_rate().map_or(limit, |rate| limit.min(Pacer::burst(rate, self.segment)));
         if self.board.lost() > 0 {
             return self.next_lost(now, limit);
@@ -52,6 +59,28 @@ impl<P: Payload> Transmit<P> {
             outgoing
         };
         self.recovery.tail_probe = Some(TailProbe { end: self.nxt, again: outgoing.again });
+        Some(outgoing)
+    }
+
+    /// RFC 4821, 7.4: a segment larger than the others, when it delays nothing: enough follows to tell soon what became of it.
+    fn next_mtu_probe(&mut self, now: Instant, limit: u64) -> Option<Outgoing> {
+        let size = self.mtu.due(now)?;
+        let behind = size + limits::PATH_MTU_BEHIND * self.segment;
+        let flight = self.in_flight();
+        let calm =
+            self.sack && self.recovery.phase == Phase::Open && self.board.lost() == 0 && self.board.sacked() == 0;
+        let room = self.congestion.window().saturating_sub(flight).min(self.window.right().saturating_since(self.nxt));
+        let wide = self.congestion.window() >= limits::PATH_MTU_WINDOW * self.segment;
+        if !calm || !wide || limit < size || room < size || self.unsent() < behind || !self.board.has_room() {
+            return None;
+        }
+        if !self.is_in_pace(now) {
+            return None;
+        }
+        let outgoing = self.outgoing(self.nxt, self.nxt + size, false);
+        self.send_new(now, outgoing);
+        self.mtu.on_sent(outgoing.start, outgoing.end);
+        self.cut = size;
         Some(outgoing)
     }
 

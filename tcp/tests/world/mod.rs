@@ -13,8 +13,8 @@ use bytes::Bytes;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tcp::{
-    Algorithm, Config, Connection, Ecn, Flags, Header, Instant, Opening, Segment, SeqNumber, Signals, State,
-    TimestampClock, checksum, reset_for,
+    Algorithm, Config, Connection, Ecn, Flags, Header, IcmpError, IcmpKind, Instant, Opening, Segment, SeqNumber,
+    Signals, State, TimestampClock, checksum, reset_for,
 };
 
 /// One direction's wire.
@@ -32,11 +32,27 @@ pub(crate) struct Wire {
     pub(crate) rate: u64,
     /// Bytes that may wait to be sent.
     pub(crate) queue: u64,
+    /// Largest TCP header and payload that pass, and whether a router says so when one does not.
+    pub(crate) mtu: usize,
+    pub(crate) tells: bool,
+    /// Waiting bytes above which a segment that may be marked is (RFC 3168), as by an AQM with a step.
+    pub(crate) marks_above: u64,
 }
 
 impl Wire {
     pub(crate) fn clean(delay: Duration, rate: u64) -> Wire {
-        Wire { loss: 0, duplicate: 0, corrupt: 0, delay, jitter: Duration::ZERO, rate, queue: u64::MAX }
+        Wire {
+            loss: 0,
+            duplicate: 0,
+            corrupt: 0,
+            delay,
+            jitter: Duration::ZERO,
+            rate,
+            queue: u64::MAX,
+            mtu: usize::MAX,
+            tells: false,
+            marks_above: u64::MAX,
+        }
     }
 }
 
@@ -95,6 +111,7 @@ struct Flight {
     to: usize,
     header: Vec<u8>,
     payload: Bytes,
+    ecn: Ecn,
 }
 
 impl PartialEq for Flight {
@@ -127,6 +144,13 @@ pub(crate) struct World {
     pub(crate) trace: bool,
     pub(crate) dropped: u64,
     pub(crate) corrupted: u64,
+    pub(crate) too_big: u64,
+    /// What routers have to say, once the output that it is about is out.
+    refused: Vec<(usize, IcmpError)>,
+    /// Segments marked; segments seen with ECE and with CWR, after the handshake.
+    pub(crate) marked: u64,
+    pub(crate) echoes: u64,
+    pub(crate) answers: u64,
 }
 
 /// Both streams repeat this pattern, whose length has no factor in common with anything in the protocol.
@@ -174,6 +198,11 @@ impl World {
             trace: std::env::var_os("TRACE").is_some(),
             dropped: 0,
             corrupted: 0,
+            too_big: 0,
+            refused: Vec::new(),
+            marked: 0,
+            echoes: 0,
+            answers: 0,
         }
     }
 
@@ -245,7 +274,7 @@ impl World {
                 }
                 Some(connection) if connection.state() != State::Closed => {
                     let payload = Some(flight.payload).filter(|payload| !payload.is_empty()).into_iter().collect();
-                    let segment = Segment { header, payload, ecn: Ecn::NotCapable };
+                    let segment = Segment { header, payload, ecn: flight.ecn };
                     match connection.handle_segment(now, segment) {
                         Ok(signals) => side.signals |= signals,
                         Err(discard) if self.trace => {
@@ -256,7 +285,7 @@ impl World {
                 }
                 _ => {
                     if let Some(reset) = reset_for(&header, flight.payload.len()) {
-                        self.put(flight.to, &reset, &Bytes::new());
+                        self.put(flight.to, &reset, &Bytes::new(), Ecn::NotCapable);
                     }
                 }
             }
@@ -279,11 +308,17 @@ impl World {
         loop {
             let side = &mut self.sides[index];
             let Some(connection) = &mut side.connection else { return };
-            let mss = usize::from(connection.mss());
             let Some(header) = connection.poll_transmit(now, side.plan.limit, &mut chunks) else { break };
+            let mss = usize::from(connection.mss());
             let payload: Vec<u8> = chunks.concat();
             assert!(payload.len() <= side.plan.limit);
             self.cut(index, &header, &payload.into(), mss);
+        }
+        if !self.refused.is_empty() {
+            for (side, error) in std::mem::take(&mut self.refused) {
+                self.sides[side].connection.as_mut().expect("it sent").handle_icmp(now, error);
+            }
+            return self.work(index);
         }
         let side = &self.sides[index];
         let connection = side.connection.as_ref().expect("seen above");
@@ -309,7 +344,8 @@ impl World {
                 header.flags.remove(Flags::FIN | Flags::PSH);
             }
             self.check(index, &header, part.len());
-            self.put(index, &header, &part);
+            let ecn = self.sides[index].connection.as_ref().expect("it sent").ecn_codepoint();
+            self.put(index, &header, &part, ecn);
         }
     }
 
@@ -345,13 +381,16 @@ impl World {
     }
 
     /// Onto the wire.
-    fn put(&mut self, from: usize, header: &Header, payload: &Bytes) {
+    fn put(&mut self, from: usize, header: &Header, payload: &Bytes, ecn: Ecn) {
         let wire = self.wires[from];
         let size = (40 + header.len() - 20 + payload.len()) as u64 + 14;
         let now = self.now.as_micros() * 1_000;
         let start = self.busy_until[from].max(now);
         let waiting = (u128::from(start - now) * u128::from(wire.rate) / 8_000_000_000) as u64;
-        let fate = if waiting > wire.queue {
+        let too_big = header.len() + payload.len() > wire.mtu;
+        let fate = if too_big {
+            "too big"
+        } else if waiting > wire.queue {
             "queue full"
         } else if self.rng.random_range(0..1000) < wire.loss {
             "lost"
@@ -370,9 +409,13 @@ impl World {
         if !fate.is_empty() {
             self.dropped += 1;
         }
+        if too_big {
+            return self.refuse(from, header);
+        }
         if waiting > wire.queue {
             return;
         }
+        let ecn = self.mark(header, ecn, waiting > wire.marks_above);
         self.busy_until[from] = start + size * 8_000_000_000 / wire.rate;
         let done = Instant::from_micros(self.busy_until[from].div_ceil(1_000));
         if !fate.is_empty() {
@@ -398,8 +441,31 @@ impl World {
                 to: 1 - from,
                 header: bytes,
                 payload,
+                ecn,
             }));
         }
+    }
+
+    /// A router that cannot pass it on.
+    fn refuse(&mut self, from: usize, header: &Header) {
+        self.too_big += 1;
+        if self.wires[from].tells {
+            let mtu = u16::try_from(self.wires[from].mtu).expect("it has one");
+            self.refused.push((from, IcmpError { kind: IcmpKind::TooBig { mtu }, seq: header.seq }));
+        }
+    }
+
+    /// What the queue makes of the codepoint; and the exchange about it, counted.
+    fn mark(&mut self, header: &Header, ecn: Ecn, long: bool) -> Ecn {
+        if !header.flags.contains(Flags::SYN) {
+            self.echoes += u64::from(header.flags.contains(Flags::ECE));
+            self.answers += u64::from(header.flags.contains(Flags::CWR));
+        }
+        if !long || ecn == Ecn::NotCapable {
+            return ecn;
+        }
+        self.marked += 1;
+        Ecn::CongestionExperienced
     }
 
     /// Somewhere in the segment; the payload is shared, so it is copied first.
@@ -522,6 +588,7 @@ pub(crate) fn random_wire(rng: &mut ChaCha8Rng, harsh: bool) -> Wire {
         jitter: if harsh && rng.random_bool(0.5) { delay.mul_f64(rng.random_range(0.0..1.5)) } else { Duration::ZERO },
         rate: *pick(rng, &[1_000_000, 10_000_000, 1_000_000_000]),
         queue: *pick(rng, &[20_000, 100_000, 10_000_000]),
+        ..Wire::clean(delay, 1)
     }
 }
 
