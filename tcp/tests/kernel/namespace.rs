@@ -50,7 +50,7 @@ pub(crate) fn enter(settings: &Settings) -> std::io::Result<Tap> {
     for (name, value) in &settings.sysctls {
         std::fs::write(format!("/proc/sys/net/ipv4/{name}"), value)?;
     }
-    let tap = Tap::create_named(Interface::new(&DEVICE)?)?;
+    let tap = Tap::create_named(Interface::new(DEVICE)?)?;
     tap.set_nonblocking(true)?;
     let mac = HOST_MAC.map(|byte| format!("{byte:02x}")).join(":");
     let window = settings.window.map(|bytes| format!("window {bytes}")).unwrap_or_default();

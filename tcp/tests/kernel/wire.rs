@@ -82,7 +82,7 @@ impl Wire {
             Some(Incoming::ArpReply(reply)) => drop(self.tap.send(&reply)?),
             Some(Incoming::Segment(HOST_MAC, flow, segment)) if flow.local.port() == PEER_PORT => {
                 let len = segment.payload.iter().map(Bytes::len).sum::<usize>();
-                let header = self.to_script(segment.header);
+                let header = self.translate(segment.header);
                 let len = u32::try_from(len).expect("a segment's");
                 self.arrived.push_back(Out { header, len, ecn: segment.ecn });
             }
@@ -92,7 +92,7 @@ impl Wire {
     }
 
     /// The kernel's numbers as the script's.
-    fn to_script(&mut self, mut header: Header) -> Header {
+    fn translate(&mut self, mut header: Header) -> Header {
         if self.isn.is_none() && header.flags.contains(Flags::SYN) {
             self.isn = Some(header.seq);
             if let Some(timestamp) = header.options.timestamp {
