@@ -26,28 +26,28 @@ pub(crate) struct Acknowledge {
     /// Bytes in order since the last acknowledgment.
     bytes: u32,
     /// Payload of a full segment, as seen so far.
-    segment: u32,
+    segment: u16,
     /// What we announced: no segment counts as larger.
-    announced: u32,
+    announced: u16,
 }
 
 impl Acknowledge {
     pub(crate) fn new(announced: u16) -> Acknowledge {
-        let announced = u32::from(announced);
-        let segment = announced.min(u32::from(limits::MSS_DEFAULT));
+        let segment = announced.min(limits::MSS_DEFAULT);
         Acknowledge { now: false, quick: limits::QUICK_ACKS, bytes: 0, segment, announced }
     }
 
     /// Payload of the largest segment seen, at most what we announced: what "full-sized" means for this peer.
     pub(crate) fn segment(&self) -> u32 {
-        self.segment
+        u32::from(self.segment)
     }
 
     /// In-order data arrived, nothing is missing.
     pub(crate) fn on_data(&mut self, bytes: u32) -> Due {
-        self.segment = self.segment.max(bytes.min(self.announced));
+        let full = u16::try_from(bytes).unwrap_or(u16::MAX).min(self.announced);
+        self.segment = self.segment.max(full);
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.quick > 0 || self.bytes >= 2 * self.segment {
+        if self.quick > 0 || self.bytes >= 2 * self.segment() {
             self.now = true;
         }
         if self.now { Due::Now } else { Due::Later }

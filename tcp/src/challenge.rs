@@ -10,15 +10,17 @@ use crate::time::Instant;
 /// How many may still be sent in this window of time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ChallengeLimit {
-    since: Instant,
+    /// In milliseconds modulo 2^32.
+    since: u32,
     sent: u8,
 }
 
 impl ChallengeLimit {
     /// Whether one more answer may be sent now; counts it.
     pub(crate) fn allow(&mut self, now: Instant) -> bool {
-        if self.sent == 0 || now - self.since >= limits::CHALLENGE_WINDOW {
-            self.since = now;
+        let age = now.tick().wrapping_sub(self.since);
+        if self.sent == 0 || u128::from(age) >= limits::CHALLENGE_WINDOW.as_millis() {
+            self.since = now.tick();
             self.sent = 0;
         }
         let allowed = self.sent < limits::CHALLENGE_ACKS_MAX;

@@ -91,3 +91,83 @@ impl Default for Config {
         }
     }
 }
+
+/// A configuration as a connection keeps it: times in milliseconds, 40 bytes instead of 128. What the sending half needs it is
+/// told when it is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) receive_buffer: u32,
+    time_wait_ms: u32,
+    fin_wait_2_ms: u32,
+    /// Zero: for ever.
+    user_timeout_ms: u32,
+    /// Zero: keep-alives are off.
+    keepalive_idle_ms: u32,
+    keepalive_interval_ms: u32,
+    delayed_ack_us: u32,
+    pub(crate) mss_max: u16,
+    keepalive_probes: u8,
+    pub(crate) syn_retries: u8,
+    pub(crate) syn_ack_retries: u8,
+    pub(crate) retries: u8,
+    pub(crate) congestion: Algorithm,
+    pub(crate) ecn: bool,
+    pub(crate) path_mtu_probing: bool,
+}
+
+const _: () = assert!(size_of::<Terms>() <= 40);
+
+impl From<&Config> for Terms {
+    fn from(config: &Config) -> Terms {
+        let keepalive =
+            config.keepalive.unwrap_or(KeepAlive { idle: Duration::ZERO, interval: Duration::ZERO, probes: 0 });
+        Terms {
+            receive_buffer: config.receive_buffer,
+            time_wait_ms: millis(config.time_wait),
+            fin_wait_2_ms: millis(config.fin_wait_2),
+            user_timeout_ms: config.user_timeout.map_or(0, |timeout| millis(timeout).max(1)),
+            keepalive_idle_ms: config.keepalive.map_or(0, |_| millis(keepalive.idle).max(1)),
+            keepalive_interval_ms: millis(keepalive.interval),
+            delayed_ack_us: u32::try_from(config.delayed_ack.as_micros()).unwrap_or(u32::MAX),
+            mss_max: config.mss_max,
+            keepalive_probes: keepalive.probes,
+            syn_retries: config.syn_retries,
+            syn_ack_retries: config.syn_ack_retries,
+            retries: config.retries,
+            congestion: config.congestion,
+            ecn: config.ecn,
+            path_mtu_probing: config.path_mtu_probing,
+        }
+    }
+}
+
+impl Terms {
+    pub(crate) fn time_wait(&self) -> Duration {
+        Duration::from_millis(u64::from(self.time_wait_ms))
+    }
+
+    pub(crate) fn fin_wait_2(&self) -> Duration {
+        Duration::from_millis(u64::from(self.fin_wait_2_ms))
+    }
+
+    pub(crate) fn user_timeout(&self) -> Option<Duration> {
+        (self.user_timeout_ms > 0).then(|| Duration::from_millis(u64::from(self.user_timeout_ms)))
+    }
+
+    pub(crate) fn keepalive(&self) -> Option<KeepAlive> {
+        (self.keepalive_idle_ms > 0).then(|| KeepAlive {
+            idle: Duration::from_millis(u64::from(self.keepalive_idle_ms)),
+            interval: Duration::from_millis(u64::from(self.keepalive_interval_ms)),
+            probes: self.keepalive_probes,
+        })
+    }
+
+    pub(crate) fn delayed_ack(&self) -> Duration {
+        Duration::from_micros(u64::from(self.delayed_ack_us))
+    }
+}
+
+/// At most 49 days.
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
+}

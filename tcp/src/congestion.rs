@@ -54,6 +54,13 @@ pub(crate) struct Congestion {
     /// Sender maximum segment size.
     segment: u64,
     controller: Controller,
+    /// Only while data flows.
+    pulse: Option<Box<Pulse>>,
+}
+
+/// What is measured round trip by round trip. An idle connection has none: both begin anew with the next round anyway.
+#[derive(Clone, Debug, Default)]
+struct Pulse {
     hystart: HyStart,
     validation: Validation,
 }
@@ -91,14 +98,17 @@ impl Congestion {
             Algorithm::Bbr => Controller::Bbr(Box::new(Bbr::new(segment))),
         };
         let window = initial_window(segment);
-        Congestion {
-            window,
-            threshold: u64::MAX,
-            segment,
-            controller,
-            hystart: HyStart::default(),
-            validation: Validation::default(),
-        }
+        Congestion { window, threshold: u64::MAX, segment, controller, pulse: None }
+    }
+
+    /// Whether it takes memory that a quiet connection can do without.
+    pub(crate) fn is_held(&self) -> bool {
+        self.pulse.is_some()
+    }
+
+    /// The connection is quiet.
+    pub(crate) fn rest(&mut self) {
+        self.pulse = None;
     }
 
     /// RFC 5681, 3.1: "if the SYN or SYN/ACK is lost, the initial window ... MUST be at most one segment".
@@ -149,10 +159,12 @@ impl Congestion {
         if self.in_slow_start() {
             // RFC 9406, 4.3: HyStart++ "only for the initial slow start (when the ssthresh is at its initial value)".
             let initial = self.threshold == u64::MAX;
-            let step = if initial { self.hystart.step(growth, self.segment) } else { bytes };
+            let hystart = &mut self.pulse.get_or_insert_default().hystart;
+            let step = if initial { hystart.step(growth, self.segment) } else { bytes };
+            let ended = initial && hystart.has_ended();
             let room = self.threshold - self.window;
             self.window += step.min(room);
-            if initial && self.hystart.has_ended() {
+            if ended {
                 self.threshold = self.window;
             }
             if step < room {
@@ -170,7 +182,7 @@ impl Congestion {
     /// How much of the window is used. RFC 7661, 4.4: after five minutes of little use "ssthresh = max(ssthresh, 3*cwnd/4)" and
     /// "cwnd = max(1/2*cwnd, IW)".
     pub(crate) fn on_use(&mut self, used: &Use) {
-        if self.validation.on_ack(used, self.window) {
+        if self.pulse.get_or_insert_default().validation.on_ack(used, self.window) {
             let known = if self.threshold == u64::MAX { 0 } else { self.threshold };
             self.threshold = known.max(self.window * 3 / 4);
             self.window = (self.window / 2).max(initial_window(self.segment).min(self.window));
@@ -186,11 +198,12 @@ impl Congestion {
         let controller = Some(self.controller.clone());
         let before = Before { window: self.window, threshold: self.threshold, controller };
         // RFC 7661, 4.4.1: in the non-validated phase the fall is from "max(pipeACK, LossFlightSize)".
-        let used = match self.validation.pipe_ack() {
-            Some(pipe) if !self.validation.is_validated(self.window) => pipe.max(flight).min(self.window),
+        let validation = &mut self.pulse.get_or_insert_default().validation;
+        let used = match validation.pipe_ack() {
+            Some(pipe) if !validation.is_validated(self.window) => pipe.max(flight).min(self.window),
             _ => self.window,
         };
-        self.validation.on_loss();
+        validation.on_loss();
         let target = match &mut self.controller {
             Controller::Cubic(cubic) => cubic.on_loss(used, self.segment),
             Controller::NewReno(reno) => reno.on_loss(used),

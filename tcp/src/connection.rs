@@ -20,10 +20,10 @@ use bitflags::bitflags;
 
 use crate::acknowledge::Acknowledge;
 use crate::challenge::ChallengeLimit;
-use crate::config::Config;
+use crate::config::{Config, Terms};
 use crate::ecn::Notification;
 use crate::limits;
-use crate::open::{Agreed, Opening, PeerSyn};
+use crate::open::{Agreed, CompactSyn, Opening, PeerSyn};
 use crate::options::Options;
 use crate::payload::Payload;
 use crate::receive::Receive;
@@ -66,54 +66,66 @@ pub enum Error {
     Unreachable,
 }
 
-/// TS.Recent (RFC 7323, 4.3) and when it was taken.
+/// TS.Recent (RFC 7323, 4.3) and when it was taken, in milliseconds modulo 2^32: twice what it may be compared for.
 #[derive(Clone, Copy, Debug, Default)]
 struct Recent {
     value: u32,
-    at: Instant,
+    at: u32,
+}
+
+impl Recent {
+    /// RFC 7323, 5.5: after 24 days it says nothing any more.
+    fn is_outdated(&self, now: Instant) -> bool {
+        u128::from(now.tick().wrapping_sub(self.at)) > limits::TIMESTAMP_LIFETIME.as_millis()
+    }
 }
 
 /// A connection.
 #[derive(Debug)]
 pub struct Connection<P> {
-    state: State,
-    ports: (u16, u16),
-    config: Config,
-    opening: Opening,
-    peer: Option<PeerSyn>,
-    agreed: Agreed,
-    /// A SYN or SYN-ACK is to be sent, how often that was done, and when the first time.
-    syn_due: bool,
-    syn_tries: u8,
-    syn_sent_at: Instant,
-    transmit: Transmit<P>,
     receive: Receive<P>,
-    acknowledge: Acknowledge,
-    recent: Recent,
+    state: State,
+    agreed: Agreed,
     notification: Notification,
-    timers: Timers,
-    challenge: ChallengeLimit,
-    /// A segment outside of the connection's own stream: the RST of RFC 9293, 3.10.7.3.
-    aside: Option<Header>,
-    /// A RST is to be sent before all is over.
-    reset_due: bool,
-    /// A probe of the peer's window or life is to be sent.
-    probe_due: bool,
     /// After [`Connection::close`]: nobody reads.
     deaf: bool,
-    error: Option<Error>,
     /// Timeouts and probes in a row without an answer.
     retries: u8,
     probes: u8,
-    /// How often the window was probed since data last went out: probes come ever more slowly, answered or not.
-    persist_backoff: u8,
     /// Something came since the last timeout.
     heard: bool,
-    last_heard: Instant,
-    segments_in: u64,
-    segments_out: u64,
-    bytes_in: u64,
+    /// A probe of the peer's window or life is to be sent.
+    probe_due: bool,
+    acknowledge: Acknowledge,
+    recent: Recent,
+    segments_in: u32,
+    segments_out: u32,
+    /// In milliseconds modulo 2^32.
+    last_heard: u32,
+    timers: Timers,
+    transmit: Transmit<P>,
+    // From here on, what few segments touch.
+    terms: Terms,
+    opening: CompactSyn,
+    peer: CompactSyn,
+    ports: (u16, u16),
+    challenge: ChallengeLimit,
+    /// The peer's SYN came.
+    met: bool,
+    /// A SYN or SYN-ACK is to be sent, and how often that was done.
+    syn_due: bool,
+    syn_tries: u8,
+    /// How often the window was probed since data last went out: probes come ever more slowly, answered or not.
+    persist_backoff: u8,
+    /// A RST is to be sent before all is over.
+    reset_due: bool,
+    error: Option<Error>,
+    /// A segment outside of the connection's own stream: the RST of RFC 9293, 3.10.7.3.
+    aside: Option<Box<Header>>,
 }
+
+/// An idle connection has this and nothing else: see `lazy.rs`.
+const _: () = assert!(size_of::<Connection<bytes::Bytes>>() <= 512);
 
 impl<P: Payload> Connection<P> {
     /// Opens; the SYN comes out of [`poll_transmit`](Connection::poll_transmit). `ports`: ours, the peer's.
@@ -142,39 +154,40 @@ impl<P: Payload> Connection<P> {
             paced: config.pacing,
         };
         Connection {
-            state,
-            ports,
-            config: config.clone(),
-            opening,
-            peer: None,
-            agreed: Agreed::new(&opening, &Options::default(), config),
-            syn_due: false,
-            syn_tries: 0,
-            syn_sent_at: now,
-            transmit: Transmit::new(now, Position::of_syn(opening.isn), settings),
             receive: Receive::new(Position::of_syn(SeqNumber(0)), config.receive_buffer, 0),
-            acknowledge: Acknowledge::new(opening.mss),
-            recent: Recent::default(),
+            state,
+            agreed: Agreed::new(&opening, &Options::default(), config.mss_max),
             notification: Notification::default(),
-            timers: Timers::new(),
-            challenge: ChallengeLimit::default(),
-            aside: None,
-            reset_due: false,
-            probe_due: false,
             deaf: false,
-            error: None,
             retries: 0,
             probes: 0,
-            persist_backoff: 0,
             heard: false,
-            last_heard: now,
+            probe_due: false,
+            acknowledge: Acknowledge::new(opening.mss),
+            recent: Recent::default(),
             segments_in: 0,
             segments_out: 0,
-            bytes_in: 0,
+            last_heard: now.tick(),
+            timers: Timers::new(),
+            transmit: Transmit::new(now, Position::of_syn(opening.isn), settings),
+            terms: Terms::from(config),
+            opening: CompactSyn::from(&opening),
+            peer: CompactSyn::default(),
+            ports,
+            challenge: ChallengeLimit::default(),
+            met: false,
+            syn_due: false,
+            syn_tries: 0,
+            persist_backoff: 0,
+            reset_due: false,
+            error: None,
+            aside: None,
         }
     }
 
-    /// When to call [`handle_timeout`](Connection::handle_timeout).
+    /// When to call [`handle_timeout`](Connection::handle_timeout). It may be too early: then nothing happens but that the next
+    /// deadline is worked out. An acknowledgment that puts a timeout off does not move it, so who keeps timers sets theirs only
+    /// when this is earlier than what they have, and asks again when it rings.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.timers.next()
@@ -234,10 +247,10 @@ impl<P: Payload> Connection<P> {
         self.state == State::Closed && !self.reset_due && self.aside.is_none()
     }
 
-    /// The peer's SYN or SYN-ACK, once it came.
+    /// The peer's SYN or SYN-ACK, once it came; the echo of its timestamp is not kept.
     #[must_use]
-    pub fn peer_syn(&self) -> Option<&PeerSyn> {
-        self.peer.as_ref()
+    pub fn peer_syn(&self) -> Option<PeerSyn> {
+        self.met.then(|| PeerSyn::from(&self.peer.header((self.ports.1, self.ports.0))))
     }
 
     /// Memory is short: offer no more window than was promised, and take nothing out of order. Nothing that was offered is

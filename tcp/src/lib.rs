@@ -38,6 +38,7 @@ mod embryo;
 mod icmp;
 mod info;
 mod isn;
+mod lazy;
 mod limits;
 mod listen;
 mod mirror;

@@ -82,6 +82,10 @@ pub(crate) const RTO_VARIANCE_MIN: Duration = Duration::from_millis(200);
 /// RFC 6298, 2.5: a maximum "MAY be placed on RTO provided it is at least 60 seconds". As Linux.
 pub(crate) const RTO_MAX: Duration = Duration::from_secs(120);
 
+/// Silence after which a connection gives back the memory of its empty queues: long enough that a conversation does not take
+/// and return it with every question, short against how long most connections are idle.
+pub(crate) const REST: Duration = Duration::from_secs(2);
+
 /// RFC 6298, 2: the granularity G of our clock, a timestamp tick.
 pub(crate) const CLOCK_GRANULARITY: Duration = Duration::from_millis(1);
 

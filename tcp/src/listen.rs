@@ -282,7 +282,7 @@ impl Listener {
     fn syn_ack(&self, now: Instant, flow: &Flow, syn: &Header, isn: SeqNumber) -> Header {
         let opening = self.opening(flow, isn);
         let config = &self.config.connection;
-        let shift = Agreed::new(&opening, &syn.options, config).receive_shift;
+        let shift = Agreed::new(&opening, &syn.options, config.mss_max).receive_shift;
         let irs = Position::of_syn(syn.seq);
         let window = ReceiveWindow::new(irs + 1, config.receive_buffer, shift).offer_on_syn(irs + 1);
         opening.syn_ack(now, (flow.local.port(), flow.remote.port()), syn, window, config.ecn)

@@ -7,7 +7,6 @@ mod compact;
 
 pub use compact::CompactSyn;
 
-use crate::config::Config;
 use crate::ecn::Notification;
 use crate::limits;
 use crate::options::{Options, SackBlocks, Timestamp};
@@ -89,7 +88,7 @@ impl TimestampClock {
     /// Goes on from what another end's clock says now, so that a mirrored leg speaks with that end's clock.
     #[must_use]
     pub fn continuing(now: Instant, last_value: u32) -> TimestampClock {
-        TimestampClock { offset: last_value.wrapping_sub(ticks(now)) }
+        TimestampClock { offset: last_value.wrapping_sub(now.tick()) }
     }
 
     /// Our own clock with a random offset (RFC 7323, 5.4); [`IsnGenerator::timestamp_offset`] gives one.
@@ -100,16 +99,15 @@ impl TimestampClock {
         TimestampClock { offset }
     }
 
+    fn offset(self) -> u32 {
+        self.offset
+    }
+
     /// What it says now.
     #[must_use]
     pub fn value(&self, now: Instant) -> u32 {
-        ticks(now).wrapping_add(self.offset)
+        now.tick().wrapping_add(self.offset)
     }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "timestamps are modulo 2^32")]
-fn ticks(now: Instant) -> u32 {
-    now.as_millis() as u32
 }
 
 /// The peer's SYN or SYN-ACK, as received.
@@ -147,14 +145,14 @@ pub(crate) struct Agreed {
 }
 
 impl Agreed {
-    pub(crate) fn new(ours: &Opening, theirs: &Options, config: &Config) -> Agreed {
+    pub(crate) fn new(ours: &Opening, theirs: &Options, mss_max: u16) -> Agreed {
         // RFC 9293, 3.7.1 (MUST-15): "If an MSS Option is not received at connection setup, TCP implementations MUST
         // assume a default send MSS of 536 (576 - 40) for IPv4 or 1220 (1280 - 60) for IPv6": the smaller fits both.
         let announced = theirs.mss.unwrap_or(limits::MSS_DEFAULT);
         // RFC 7323, 2.2: both "MUST send the Window Scale option in their SYN segments to enable window scaling".
         let shifts = ours.window_scale.zip(theirs.window_shift());
         Agreed {
-            send_mss: announced.min(config.mss_max).max(limits::MSS_MIN),
+            send_mss: announced.min(mss_max).max(limits::MSS_MIN),
             send_shift: shifts.map_or(0, |(_, theirs)| theirs),
             receive_shift: shifts.map_or(0, |(ours, _)| ours.min(limits::WINDOW_SCALE_MAX)),
             timestamps: ours.timestamp.is_some() && theirs.timestamp.is_some(),

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 /// Bytes that can be sliced and cloned without copying them.
-pub trait Payload: Clone {
+pub trait Payload: Clone + 'static {
     /// The bytes.
     fn as_slice(&self) -> &[u8];
 

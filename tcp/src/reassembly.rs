@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::lazy::Empty;
 use crate::limits;
 use crate::options::SackBlocks;
 use crate::payload::Payload;
@@ -31,11 +32,28 @@ pub(crate) struct Reassembly<P> {
     pieces: usize,
     /// Places in the runs that changed last, latest first: the order of SACK blocks.
     recent: [Option<Position>; SackBlocks::MAX],
+    /// What came twice last, to be reported once (RFC 2883).
+    pub(crate) duplicate: Option<Range>,
+    /// Where the FIN is, if it came early.
+    pub(crate) fin: Option<Position>,
+}
+
+impl<P: Payload> Empty for Reassembly<P> {
+    const EMPTY: &'static Reassembly<P> = &Reassembly::new();
+
+    fn new() -> Reassembly<P> {
+        Reassembly::new()
+    }
+
+    fn is_forgettable(&self) -> bool {
+        self.runs.is_empty() && self.duplicate.is_none() && self.fin.is_none()
+    }
 }
 
 impl<P: Payload> Reassembly<P> {
-    pub(crate) fn new() -> Reassembly<P> {
-        Reassembly { runs: BTreeMap::new(), bytes: 0, pieces: 0, recent: [None; SackBlocks::MAX] }
+    pub(crate) const fn new() -> Reassembly<P> {
+        let runs = BTreeMap::new();
+        Reassembly { runs, bytes: 0, pieces: 0, recent: [None; SackBlocks::MAX], duplicate: None, fin: None }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

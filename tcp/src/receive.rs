@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use smallvec::SmallVec;
 
 use crate::discard::Discard;
+use crate::lazy::Lazy;
 use crate::limits;
 use crate::options::SackBlocks;
 use crate::payload::Payload;
@@ -31,14 +32,12 @@ pub(crate) struct Arrival {
 #[derive(Debug)]
 pub(crate) struct Receive<P> {
     next: Position,
-    ready: VecDeque<P>,
-    unread: u64,
-    reassembly: Reassembly<P>,
-    /// Where the FIN is, once one was seen; in order, once `next` is beyond.
-    fin: Option<Position>,
     window: ReceiveWindow,
-    /// What came twice last, to be reported once (RFC 2883).
-    duplicate: Option<Range>,
+    ready: Lazy<VecDeque<P>>,
+    reassembly: Lazy<Reassembly<P>>,
+    unread: u32,
+    /// The FIN came, and everything before it.
+    finished: bool,
     pressure: bool,
 }
 
@@ -47,12 +46,11 @@ impl<P: Payload> Receive<P> {
     pub(crate) fn new(next: Position, buffer: u32, shift: u8) -> Receive<P> {
         Receive {
             next,
-            ready: VecDeque::new(),
-            unread: 0,
-            reassembly: Reassembly::new(),
-            fin: None,
             window: ReceiveWindow::new(next, buffer, shift),
-            duplicate: None,
+            ready: Lazy::new(),
+            reassembly: Lazy::new(),
+            unread: 0,
+            finished: false,
             pressure: false,
         }
     }
@@ -67,7 +65,7 @@ impl<P: Payload> Receive<P> {
     }
 
     pub(crate) fn unread(&self) -> u64 {
-        self.unread
+        u64::from(self.unread)
     }
 
     /// Pieces held, in order and out of order.
@@ -82,12 +80,12 @@ impl<P: Payload> Receive<P> {
 
     /// The FIN was received, and everything before it.
     pub(crate) fn is_finished(&self) -> bool {
-        self.fin.is_some_and(|fin| self.next > fin)
+        self.finished
     }
 
     pub(crate) fn read(&mut self) -> Option<P> {
-        let piece = self.ready.pop_front()?;
-        self.unread -= piece.len() as u64;
+        let piece = self.ready.held()?.pop_front()?;
+        self.unread -= length(&piece);
         Some(piece)
     }
 
@@ -106,23 +104,26 @@ impl<P: Payload> Receive<P> {
         if start < before && at > start && !self.is_finished() {
             self.note_duplicate((start, at.min(before)), &mut arrival);
         }
-        if fin {
-            self.note_fin(at, &mut arrival);
-        }
+        let fin_at = if fin { self.note_fin(at, &mut arrival) } else { self.fin() };
         arrival.in_order = self.next - before;
         arrival.disorder |= !self.reassembly.is_empty();
-        if self.fin == Some(self.next) {
+        if fin_at == Some(self.next) {
             self.next += 1;
+            self.finished = true;
+            if let Some(reassembly) = self.reassembly.held() {
+                reassembly.fin = None;
+            }
             arrival.fin = true;
         }
         arrival
     }
 
     fn accept_piece(&mut self, at: Position, end: Position, piece: &P, arrival: &mut Arrival) {
-        let limit = self.fin.map_or(self.window.right(), |fin| fin.min(self.window.right()));
+        let fin_at = self.fin();
+        let limit = fin_at.map_or(self.window.right(), |fin| fin.min(self.window.right()));
         let (from, to) = (at.max(self.next), end.min(limit));
         if end > limit {
-            let after_fin = self.fin.is_some_and(|fin| end > fin);
+            let after_fin = fin_at.is_some_and(|fin| end > fin);
             arrival.refused = Some(if after_fin { Discard::AfterFin } else { Discard::BeyondWindow });
         }
         if from >= to {
@@ -143,7 +144,7 @@ impl<P: Payload> Receive<P> {
         }
         let Receive { ready, unread, reassembly, .. } = self;
         let mut take = |piece: P| {
-            *unread += piece.len() as u64;
+            *unread += length(&piece);
             ready.push_back(piece);
         };
         take(part);
@@ -169,46 +170,55 @@ impl<P: Payload> Receive<P> {
         }
     }
 
+    /// Where the FIN is, if one was seen.
+    fn fin(&self) -> Option<Position> {
+        if self.finished { Some(self.next.minus(1)) } else { self.reassembly.fin }
+    }
+
     /// A FIN counts where the first one was, and only if no byte was received beyond it.
-    fn note_fin(&mut self, at: Position, arrival: &mut Arrival) {
-        if self.fin.is_none()
-            && at >= self.next
-            && at <= self.window.right()
-            && at >= self.reassembly.end().unwrap_or(at)
-        {
-            self.fin = Some(at);
-            arrival.disorder |= at > self.next;
+    fn note_fin(&mut self, at: Position, arrival: &mut Arrival) -> Option<Position> {
+        let known = self.fin();
+        let counts = at >= self.next && at <= self.window.right() && at >= self.reassembly.end().unwrap_or(at);
+        if known.is_some() || !counts {
+            return known;
         }
+        if at > self.next {
+            self.reassembly.fin = Some(at);
+            arrival.disorder = true;
+        }
+        Some(at)
     }
 
     fn note_duplicate(&mut self, duplicate: Range, arrival: &mut Arrival) {
         arrival.disorder = true;
-        self.duplicate = Some(duplicate);
+        self.reassembly.duplicate = Some(duplicate);
     }
 
     /// A segment with nothing new in it: to be reported.
     pub(crate) fn on_duplicate(&mut self, start: Position, end: Position) {
-        self.duplicate = Some((start, end));
+        self.reassembly.duplicate = Some((start, end));
     }
 
     /// Whether the next acknowledgment has something selective to say.
     pub(crate) fn has_blocks(&self) -> bool {
-        self.duplicate.is_some() || !self.reassembly.is_empty()
+        self.reassembly.duplicate.is_some() || !self.reassembly.is_empty()
     }
 
     /// The blocks to report; the duplicate first, and only once (RFC 2883, 4).
     pub(crate) fn blocks(&mut self, most: usize) -> SackBlocks {
         let mut blocks = SackBlocks::new();
-        if let Some((start, end)) = self.duplicate.take() {
-            blocks.push(start.seq(), end.seq());
+        if let Some(reassembly) = self.reassembly.held() {
+            if let Some((start, end)) = reassembly.duplicate.take() {
+                blocks.push(start.seq(), end.seq());
+            }
+            reassembly.blocks(most, &mut blocks);
         }
-        self.reassembly.blocks(most, &mut blocks);
         blocks
     }
 
     /// The window field of a segment that acknowledges all there is.
     pub(crate) fn offer(&mut self, segment: u32) -> u16 {
-        self.window.offer(self.next, self.unread, segment)
+        self.window.offer(self.next, self.unread(), segment)
     }
 
     pub(crate) fn offer_on_syn(&mut self) -> u16 {
@@ -217,7 +227,7 @@ impl<P: Payload> Receive<P> {
 
     /// Whether the peer should hear of the room that reading made.
     pub(crate) fn update_is_due(&self, segment: u32) -> bool {
-        !self.is_finished() && self.window.update_is_due(self.next, self.unread, segment)
+        !self.is_finished() && self.window.update_is_due(self.next, self.unread(), segment)
     }
 
     /// Under pressure the window stays where it is, and nothing is taken out of order.
@@ -228,16 +238,32 @@ impl<P: Payload> Receive<P> {
 
     /// The connection ended early: what is in order may still be read, the rest will never be.
     pub(crate) fn end(&mut self) {
-        self.reassembly = Reassembly::new();
-        self.duplicate = None;
+        self.reassembly.forget();
     }
 
     /// Nobody reads any more.
     pub(crate) fn clear(&mut self) {
         self.end();
-        self.ready = VecDeque::new();
+        self.ready.forget();
         self.unread = 0;
     }
+
+    /// Whether it takes memory beside what was received.
+    pub(crate) fn is_held(&self) -> bool {
+        self.ready.is_held() || self.reassembly.is_held()
+    }
+
+    /// The connection is quiet: gives memory back.
+    pub(crate) fn rest(&mut self) {
+        self.ready.rest();
+        self.reassembly.rest();
+    }
+}
+
+/// A piece is never longer than a window.
+#[expect(clippy::cast_possible_truncation, reason = "a piece lies inside of a window, which is below 2^30")]
+fn length<P: Payload>(piece: &P) -> u32 {
+    piece.len() as u32
 }
 
 #[cfg(test)]

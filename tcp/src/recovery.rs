@@ -20,6 +20,7 @@ pub(crate) use prr::Prr;
 pub(crate) use rack::{Measure, Rack};
 pub(crate) use undo::Undo;
 
+use crate::lazy::Empty;
 use crate::seq::Position;
 
 /// Which kind of repair is going on.
@@ -69,21 +70,37 @@ pub(crate) struct Recovery {
     pub(crate) assumed: u64,
     /// One segment may be sent again whatever the window says: the one whose loss began the repair.
     pub(crate) force: bool,
+    /// SND.NXT when the window was reduced last, by a loss or by a mark (RFC 3168).
+    pub(crate) reduced_at: Position,
+}
+
+impl Empty for Recovery {
+    const EMPTY: &'static Recovery = &Recovery::new();
+
+    fn new() -> Recovery {
+        Recovery::new()
+    }
+
+    /// That the path reorders is remembered for as long as RACK says.
+    fn is_forgettable(&self) -> bool {
+        self.phase == Phase::Open && self.rack.is_ordinary()
+    }
 }
 
 impl Recovery {
-    pub(crate) fn new(iss: Position) -> Recovery {
+    pub(crate) const fn new() -> Recovery {
         Recovery {
             phase: Phase::Open,
-            point: iss,
+            point: Position::ZERO,
             rack: Rack::new(),
-            prr: Prr::default(),
+            prr: Prr::none(),
             undo: None,
             forward: None,
             tail_probe: None,
             duplicates: 0,
             assumed: 0,
             force: false,
+            reduced_at: Position::ZERO,
         }
     }
 

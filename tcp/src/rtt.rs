@@ -12,37 +12,36 @@ use crate::time::Instant;
 pub(crate) struct Rtt {
     /// Nanoseconds, so that small gains do not round to nothing; zero before the first sample.
     smoothed: u64,
-    variation: u64,
-    /// Smallest sample, and since when it is the smallest.
-    min: Duration,
-    min_since: Instant,
-    /// What to use before the first sample.
-    initial: Duration,
+    /// In sixteenths of a microsecond.
+    variation: u32,
+    /// Smallest sample in microseconds, and since when it is the smallest, in milliseconds modulo 2^32.
+    min: u32,
+    min_since: u32,
+    /// The SYN had to be sent again: longer before the first sample.
+    syn_was_lost: bool,
     /// Doublings since something was acknowledged.
     backoff: u8,
 }
 
+/// No sample yet.
+const NONE: u32 = u32::MAX;
+
 impl Rtt {
     pub(crate) fn new() -> Rtt {
-        Rtt {
-            smoothed: 0,
-            variation: 0,
-            min: Duration::MAX,
-            min_since: Instant::ZERO,
-            initial: limits::RTO_INITIAL,
-            backoff: 0,
-        }
+        Rtt { smoothed: 0, variation: 0, min: NONE, min_since: 0, syn_was_lost: false, backoff: 0 }
     }
 
     /// The SYN had to be sent again.
     pub(crate) fn syn_was_lost(&mut self) {
-        self.initial = limits::RTO_AFTER_LOST_SYN;
+        self.syn_was_lost = true;
     }
 
     /// A measurement that only counts for the minimum.
     pub(crate) fn note_min(&mut self, now: Instant, rtt: Duration) {
-        if rtt <= self.min || now - self.min_since > limits::MIN_RTT_WINDOW {
-            (self.min, self.min_since) = (rtt, now);
+        let micros = u32::try_from(rtt.as_micros()).unwrap_or(NONE - 1).min(NONE - 1);
+        let age = now.tick().wrapping_sub(self.min_since);
+        if micros <= self.min || u128::from(age) > limits::MIN_RTT_WINDOW.as_millis() {
+            (self.min, self.min_since) = (micros, now.tick());
         }
     }
 
@@ -52,20 +51,21 @@ impl Rtt {
         let sample = u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX).clamp(1_000, 1 << 40);
         if self.smoothed == 0 {
             // (2.2) SRTT <- R, RTTVAR <- R/2
-            (self.smoothed, self.variation) = (sample, sample / 2);
+            (self.smoothed, self.variation) = (sample, coarse(sample / 2));
             return;
         }
         // (2.3) alpha = 1/8, beta = 1/4; RFC 7323, G: divided by the samples expected per round trip, with delayed ACKs.
         let expected = segments.div_ceil(2).max(1);
         let error = self.smoothed.abs_diff(sample);
-        self.variation = step(self.variation, error, 4 * expected);
+        self.variation = coarse(step(fine(self.variation), error, 4 * expected));
         self.smoothed = step(self.smoothed, sample, 8 * expected);
     }
 
     /// The timeout now, backed off.
     pub(crate) fn timeout(&self) -> Duration {
         let base = match self.smoothed() {
-            None => self.initial,
+            None if self.syn_was_lost => limits::RTO_AFTER_LOST_SYN,
+            None => limits::RTO_INITIAL,
             // (2.3) RTO <- SRTT + max (G, K*RTTVAR)
             Some(smoothed) => smoothed + (4 * self.variation()).max(limits::RTO_VARIANCE_MIN),
         };
@@ -91,13 +91,22 @@ impl Rtt {
     }
 
     pub(crate) fn variation(&self) -> Duration {
-        Duration::from_nanos(self.variation)
+        Duration::from_nanos(fine(self.variation))
     }
 
     /// The smallest of the last minutes.
     pub(crate) fn min(&self) -> Option<Duration> {
-        (self.min != Duration::MAX).then_some(self.min)
+        (self.min != NONE).then(|| Duration::from_micros(u64::from(self.min)))
     }
+}
+
+/// Nanoseconds to sixteenths of a microsecond, rounded; up to four minutes.
+fn coarse(nanos: u64) -> u32 {
+    u32::try_from((nanos * 2).div_ceil(125)).unwrap_or(u32::MAX)
+}
+
+fn fine(sixteenths: u32) -> u64 {
+    u64::from(sixteenths) * 125 / 2
 }
 
 fn step(old: u64, sample: u64, divisor: u64) -> u64 {

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use crate::congestion::{LossNews, Losses, Stamp};
+use crate::lazy::Empty;
 use crate::limits;
 use crate::seq::Position;
 use crate::time::Instant;
@@ -88,6 +89,19 @@ pub(crate) struct Scoreboard {
     lost_from: Position,
     /// Kept for congestion control that models the path.
     losses: Option<Box<Losses>>,
+}
+
+impl Empty for Scoreboard {
+    const EMPTY: &'static Scoreboard =
+        &Scoreboard { entries: VecDeque::new(), sacked: 0, lost: 0, lost_from: Position::ZERO, losses: None };
+
+    fn new() -> Scoreboard {
+        Scoreboard::default()
+    }
+
+    fn is_forgettable(&self) -> bool {
+        self.entries.is_empty() && self.losses.is_none()
+    }
 }
 
 impl Scoreboard {

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use crate::lazy::Lazy;
 use crate::payload::Payload;
 use crate::reassembly::cut;
 use crate::seq::Position;
@@ -11,21 +12,19 @@ use crate::seq::Position;
 #[derive(Debug)]
 pub(crate) struct SendBuffer<P> {
     /// Chunks with where they start; consecutive.
-    chunks: VecDeque<(Position, P)>,
-    /// First byte not acknowledged.
-    start: Position,
+    chunks: Lazy<VecDeque<(Position, P)>>,
     /// Where the next chunk will start.
     end: Position,
 }
 
 impl<P: Payload> SendBuffer<P> {
     pub(crate) fn new(start: Position) -> SendBuffer<P> {
-        SendBuffer { chunks: VecDeque::new(), start, end: start }
+        SendBuffer { chunks: Lazy::new(), end: start }
     }
 
-    /// Bytes held.
-    pub(crate) fn len(&self) -> u64 {
-        self.end - self.start
+    /// Bytes held that are not acknowledged, which those before `una` are.
+    pub(crate) fn len(&self, una: Position) -> u64 {
+        self.chunks.front().map_or(0, |(at, _)| self.end.saturating_since(una.max(*at)))
     }
 
     /// Chunks held.
@@ -47,23 +46,33 @@ impl<P: Payload> SendBuffer<P> {
 
     /// Everything before `to` is acknowledged: lets go of the chunks.
     pub(crate) fn release(&mut self, to: Position) {
-        self.start = self.start.max(to.min(self.end));
-        while let Some((at, chunk)) = self.chunks.front()
-            && *at + chunk.len() as u64 <= self.start
+        let Some(chunks) = self.chunks.held() else { return };
+        while let Some((at, chunk)) = chunks.front()
+            && *at + chunk.len() as u64 <= to
         {
-            self.chunks.pop_front();
+            chunks.pop_front();
         }
     }
 
     /// Nothing will be sent any more.
     pub(crate) fn clear(&mut self) {
-        self.chunks = VecDeque::new();
-        self.start = self.end;
+        self.chunks.forget();
+    }
+
+    /// Whether it takes memory.
+    pub(crate) fn is_held(&self) -> bool {
+        self.chunks.is_held()
+    }
+
+    /// The connection is quiet: gives memory back.
+    pub(crate) fn rest(&mut self) {
+        self.chunks.rest();
     }
 
     /// Appends slices of the bytes `[from, to)` to `out`.
     pub(crate) fn slices(&self, from: Position, to: Position, out: &mut Vec<P>) {
-        debug_assert!(self.start <= from && to <= self.end, "{from:?}..{to:?} is not held");
+        debug_assert!(from >= to || self.chunks.front().is_some_and(|(at, _)| *at <= from), "{from:?} is not held");
+        debug_assert!(to <= self.end, "{to:?} is not held");
         let first = self.chunks.partition_point(|(at, chunk)| *at + chunk.len() as u64 <= from);
         for (at, chunk) in self.chunks.range(first..).take_while(|(at, _)| *at < to) {
             let end = (chunk.len() as u64).min(to - *at);
@@ -86,7 +95,7 @@ mod tests {
         for chunk in ["abc", "", "defg", "h"] {
             buffer.push(Bytes::from_static(chunk.as_bytes()));
         }
-        assert_eq!((buffer.len(), buffer.end()), (8, start + 8));
+        assert_eq!((buffer.len(start.minus(1)), buffer.end()), (8, start + 8));
         let text = |buffer: &SendBuffer<Bytes>, from, to| {
             let mut out = Vec::new();
             buffer.slices(start + from, start + to, &mut out);
@@ -96,10 +105,10 @@ mod tests {
         assert_eq!(text(&buffer, 2, 5), b"cde");
         assert_eq!(text(&buffer, 4, 4), b"");
         buffer.release(start + 4);
-        assert_eq!((buffer.len(), buffer.chunks.len()), (4, 2));
+        assert_eq!((buffer.len(start + 4), buffer.chunks.len()), (4, 2));
         assert_eq!(text(&buffer, 4, 8), b"efgh");
         // The FIN after the data is acknowledged too.
         buffer.release(start + 9);
-        assert_eq!((buffer.len(), buffer.chunks.len()), (0, 0));
+        assert_eq!((buffer.len(start + 9), buffer.chunks.len()), (0, 0));
     }
 }

@@ -57,6 +57,9 @@ impl fmt::Display for SeqNumber {
 pub(crate) struct Position(u64);
 
 impl Position {
+    /// Before everything.
+    pub(crate) const ZERO: Position = Position(0);
+
     /// The position of a SYN with this initial sequence number.
     pub(crate) const fn of_syn(isn: SeqNumber) -> Position {
         Position((1 << 32) | isn.0 as u64)

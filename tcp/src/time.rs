@@ -32,6 +32,12 @@ impl Instant {
         self.0 / 1_000
     }
 
+    /// Milliseconds modulo 2^32: enough to tell ages of up to 49 days apart in four bytes.
+    #[expect(clippy::cast_possible_truncation, reason = "it is modulo 2^32")]
+    pub(crate) const fn tick(self) -> u32 {
+        self.as_millis() as u32
+    }
+
     /// Time since `earlier`; zero if `earlier` is later.
     pub const fn saturating_sub(self, earlier: Instant) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))

@@ -25,7 +25,7 @@ pub(crate) struct Last {
     pub(crate) window: u16,
     pub(crate) clock: Option<TimestampClock>,
     /// TS.Recent and its age.
-    pub(crate) recent: (u32, Instant),
+    pub(crate) recent: (u32, u32),
     pub(crate) until: Instant,
     pub(crate) length: Duration,
 }
@@ -34,7 +34,8 @@ pub(crate) struct Last {
 #[derive(Clone, Debug)]
 pub struct TimeWait {
     until: Instant,
-    recent_at: Instant,
+    /// In milliseconds modulo 2^32.
+    recent_at: u32,
     challenge: ChallengeLimit,
     length_ms: u32,
     send_next: SeqNumber,
@@ -116,7 +117,9 @@ impl TimeWait {
     /// PAWS (RFC 7323, 5.3).
     fn is_old(&self, now: Instant, header: &Header) -> bool {
         let age = header.options.timestamp.map(|timestamp| timestamp.value.wrapping_sub(self.recent).cast_signed());
-        self.clock.is_some() && age.is_some_and(|age| age < 0) && now - self.recent_at <= limits::TIMESTAMP_LIFETIME
+        self.clock.is_some() && age.is_some_and(|age| age < 0) && {
+            u128::from(now.tick().wrapping_sub(self.recent_at)) <= limits::TIMESTAMP_LIFETIME.as_millis()
+        }
     }
 
     /// RFC 6191, 2, and RFC 9293, 3.6.1: a later timestamp, or a later number, than all of the old connection.

@@ -1,28 +1,33 @@
-//! All deadlines of a connection: one table, each with its name and when it is set.
+//! All deadlines of a connection: one table, each with its name and when it is set, and one moment for the owner's timer.
 //!
 //! A timer that has fired is stopped before its consequence is worked out; whoever wants it again sets it again, always
 //! later than now. So no deadline stays in the past.
+//!
+//! The owner's moment moves lazily: a timer set earlier moves it forward at once, but one that is stopped or set anew to a
+//! later time, as the retransmission timer is by every acknowledgment, leaves it where it is. It then comes too early once,
+//! nothing is due, and the table is looked through. Asking for it costs one comparison.
 
+use crate::lazy::{Empty, Lazy};
 use crate::time::Instant;
 
 /// The timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub(crate) enum Timer {
-    /// When to send the SYN or SYN-ACK again.
-    Handshake,
     /// When to take what is in flight for lost (RFC 6298). Set while anything is in flight.
     Retransmit,
     /// When to probe for a lost tail (RFC 8985, 7). Set while data is in flight, SACK is on and nothing was lost.
     LossProbe,
+    /// When an acknowledgment has waited long enough for company (RFC 9293, 3.8.6.3).
+    DelayedAck,
+    /// When to send the SYN or SYN-ACK again.
+    Handshake,
     /// When segments that might only be reordered count as lost (RFC 8985, 6.2, step 5).
     Reordering,
     /// When the next paced burst may go. Set while there is output that only pacing holds back.
     Pace,
     /// When to probe a closed window (RFC 9293, 3.8.6.1). Set while there is data, none in flight, and no window.
     Persist,
-    /// When an acknowledgment has waited long enough for company (RFC 9293, 3.8.6.3).
-    DelayedAck,
     /// When to ask a silent peer whether it lives (RFC 9293, 3.8.4).
     KeepAlive,
     /// When unacknowledged data has waited too long (RFC 5482).
@@ -31,11 +36,13 @@ pub(crate) enum Timer {
     FinWait2,
     /// When two maximum segment lifetimes have passed (RFC 9293, 3.10.8).
     TimeWait,
+    /// When to give back the memory of queues that are empty. Set while nothing waits for anything.
+    Rest,
 }
 
 impl Timer {
     /// All of them, in the order in which they are looked at.
-    pub(crate) const ALL: [Timer; 11] = [
+    pub(crate) const ALL: [Timer; 12] = [
         Timer::Handshake,
         Timer::TimeWait,
         Timer::FinWait2,
@@ -47,23 +54,53 @@ impl Timer {
         Timer::Persist,
         Timer::KeepAlive,
         Timer::DelayedAck,
+        Timer::Rest,
     ];
 }
 
+/// Timers that a connection which only transfers data needs; they come first in [`Timer`].
+const OFTEN: usize = 3;
+
 /// When each timer fires.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Timers {
-    at: [Instant; Timer::ALL.len()],
+    /// Nothing fires before; what the owner is told.
+    wake: Instant,
+    often: [Instant; OFTEN],
+    rare: Lazy<Rare>,
+    /// Which are set: bit n is the timer with that number.
+    set: u16,
+}
+
+/// When the other timers fire.
+#[derive(Debug)]
+struct Rare([Instant; Timer::ALL.len() - OFTEN]);
+
+impl Empty for Rare {
+    const EMPTY: &'static Rare = &Rare([Instant::NEVER; Timer::ALL.len() - OFTEN]);
+
+    fn new() -> Rare {
+        Rare([Instant::NEVER; Timer::ALL.len() - OFTEN])
+    }
+
+    fn is_forgettable(&self) -> bool {
+        true
+    }
 }
 
 impl Timers {
     /// None set.
     pub(crate) fn new() -> Timers {
-        Timers { at: [Instant::NEVER; Timer::ALL.len()] }
+        Timers { wake: Instant::NEVER, often: [Instant::NEVER; OFTEN], rare: Lazy::new(), set: 0 }
     }
 
     pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
-        self.at[timer as usize] = at;
+        self.wake = if self.set == 0 { at } else { self.wake.min(at) };
+        self.set |= 1 << timer as usize;
+        match (timer as usize).checked_sub(OFTEN) {
+            None => self.often[timer as usize] = at,
+            Some(index) => self.rare.0[index] = at,
+        }
     }
 
     pub(crate) fn set_if_stopped(&mut self, timer: Timer, at: Instant) {
@@ -73,7 +110,7 @@ impl Timers {
     }
 
     pub(crate) fn stop(&mut self, timer: Timer) {
-        self.at[timer as usize] = Instant::NEVER;
+        self.set &= !(1 << timer as usize);
     }
 
     pub(crate) fn stop_all(&mut self) {
@@ -82,25 +119,56 @@ impl Timers {
 
     /// When it fires; later than everything if it is stopped.
     pub(crate) fn at(&self, timer: Timer) -> Instant {
-        self.at[timer as usize]
+        if !self.is_set(timer) {
+            return Instant::NEVER;
+        }
+        match (timer as usize).checked_sub(OFTEN) {
+            None => self.often[timer as usize],
+            Some(index) => self.rare.0[index],
+        }
     }
 
     pub(crate) fn is_set(&self, timer: Timer) -> bool {
-        self.at[timer as usize] != Instant::NEVER
+        self.set & 1 << timer as usize != 0
     }
 
     /// Whether `timer` is due; if so, stops it.
     pub(crate) fn fire(&mut self, timer: Timer, now: Instant) -> bool {
-        let due = self.is_set(timer) && self.at[timer as usize] <= now;
+        let due = self.at(timer) <= now && self.is_set(timer);
         if due {
             self.stop(timer);
         }
         due
     }
 
-    /// The earliest.
+    /// When to look at them next: not later than the earliest, and in the future once [`settle`](Timers::settle) was called.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.at.iter().copied().min().filter(|at| *at != Instant::NEVER)
+        (self.set != 0).then_some(self.wake)
+    }
+
+    /// Whether any may be due.
+    pub(crate) fn may_fire(&self, now: Instant) -> bool {
+        self.set != 0 && self.wake <= now
+    }
+
+    /// If the owner's moment has come, finds the next one.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        if self.may_fire(now) {
+            let earliest = Timer::ALL.iter().map(|timer| self.at(*timer)).min();
+            self.wake = earliest.unwrap_or(Instant::NEVER);
+        }
+    }
+
+    /// Whether memory is held for rare timers of which none is set.
+    pub(crate) fn is_held(&self) -> bool {
+        self.rare.is_held() && self.set >> OFTEN == 0
+    }
+
+    /// Gives that memory back.
+    pub(crate) fn rest(&mut self) {
+        if self.set >> OFTEN == 0 {
+            self.rare.rest();
+        }
     }
 }
 
@@ -108,20 +176,60 @@ impl Timers {
 mod tests {
     use super::*;
 
+    fn at(micros: u64) -> Instant {
+        Instant::from_micros(micros)
+    }
+
     #[test]
     fn the_earliest_is_next_and_fires_once() {
         let mut timers = Timers::new();
         assert_eq!(timers.next(), None);
-        timers.set(Timer::Persist, Instant::from_micros(30));
-        timers.set(Timer::DelayedAck, Instant::from_micros(10));
-        timers.set_if_stopped(Timer::DelayedAck, Instant::from_micros(20));
-        assert_eq!(timers.next(), Some(Instant::from_micros(10)));
-        assert!(!timers.fire(Timer::DelayedAck, Instant::from_micros(9)));
-        assert!(timers.fire(Timer::DelayedAck, Instant::from_micros(10)));
-        assert!(!timers.fire(Timer::DelayedAck, Instant::from_micros(10)));
-        assert_eq!(timers.next(), Some(Instant::from_micros(30)));
+        timers.set(Timer::Persist, at(30));
+        timers.set(Timer::DelayedAck, at(10));
+        timers.set_if_stopped(Timer::DelayedAck, at(20));
+        assert_eq!(timers.next(), Some(at(10)));
+        assert!(!timers.fire(Timer::DelayedAck, at(9)));
+        assert!(timers.fire(Timer::DelayedAck, at(10)));
+        assert!(!timers.fire(Timer::DelayedAck, at(10)));
+        timers.settle(at(10));
+        assert_eq!(timers.next(), Some(at(30)));
         timers.stop_all();
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn what_is_put_off_moves_the_owner_s_timer_only_when_that_rings() {
+        let mut timers = Timers::new();
+        for now in 0..50 {
+            timers.stop(Timer::Retransmit);
+            timers.set_if_stopped(Timer::Retransmit, at(now + 200));
+            timers.set(Timer::Persist, at(1_000));
+            timers.settle(at(now));
+            assert_eq!(timers.next(), Some(at(200)));
+        }
+        assert!(timers.may_fire(at(200)) && !timers.fire(Timer::Retransmit, at(200)), "too early, once");
+        timers.settle(at(200));
+        assert_eq!(timers.next(), Some(at(249)));
+        // The last one stopped: there is no deadline, and what it was does not count for the next.
+        timers.stop(Timer::Retransmit);
+        timers.stop(Timer::Persist);
+        assert_eq!(timers.next(), None);
+        timers.set(Timer::Rest, at(5_000));
+        assert_eq!(timers.next(), Some(at(5_000)));
+    }
+
+    #[test]
+    fn rare_timers_take_memory_only_while_there_are_any() {
+        let mut timers = Timers::new();
+        timers.set(Timer::Retransmit, at(1));
+        assert!(!timers.rare.is_held());
+        timers.set(Timer::Handshake, at(2));
+        timers.rest();
+        assert!(timers.rare.is_held() && !timers.is_held());
+        timers.stop(Timer::Handshake);
+        assert!(timers.is_held());
+        timers.rest();
+        assert_eq!((timers.is_held(), timers.at(Timer::Handshake)), (false, Instant::NEVER));
     }
 
     #[test]

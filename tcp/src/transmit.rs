@@ -21,6 +21,7 @@ use std::time::Duration;
 pub(crate) use ack::AckFacts;
 
 use crate::congestion::{Algorithm, Congestion, DeliveryRate};
+use crate::lazy::{Empty, Lazy};
 use crate::open::{Agreed, TimestampClock};
 use crate::path_mtu::PathMtu;
 use crate::payload::Payload;
@@ -33,17 +34,28 @@ use crate::time::Instant;
 use crate::transmit::pacer::Pacer;
 use crate::window::SendWindow;
 
-/// Counts for [`Info`](crate::Info).
+/// What went wrong, for [`Info`](crate::Info).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
-    pub(crate) bytes_sent: u64,
     pub(crate) bytes_again: u64,
     pub(crate) segments_again: u64,
-    pub(crate) bytes_acked: u64,
     pub(crate) duplicates: u64,
     pub(crate) reordered: u64,
     pub(crate) timeouts: u64,
     pub(crate) undone: u64,
+}
+
+impl Empty for Counts {
+    const EMPTY: &'static Counts =
+        &Counts { bytes_again: 0, segments_again: 0, duplicates: 0, reordered: 0, timeouts: 0, undone: 0 };
+
+    fn new() -> Counts {
+        Counts::default()
+    }
+
+    fn is_forgettable(&self) -> bool {
+        false
+    }
 }
 
 /// A segment to be sent: positions, of which the last is the FIN's if `fin`.
@@ -71,32 +83,26 @@ pub(crate) struct Transmit<P> {
     pub(crate) una: Position,
     pub(crate) nxt: Position,
     buffer: SendBuffer<P>,
-    /// Where the FIN is, once there will be no more data.
-    fin: Option<Position>,
-    board: Scoreboard,
+    board: Lazy<Scoreboard>,
+    recovery: Lazy<Recovery>,
     window: SendWindow,
-    congestion: Congestion,
-    recovery: Recovery,
-    pub(crate) rtt: Rtt,
-    /// Payload of a full segment; and of the segments of the last output, which may have been a larger probe.
-    segment: u64,
-    cut: u64,
-    mtu: PathMtu,
-    capacity: u64,
-    /// The peer does SACK.
-    sack: bool,
-    clock: Option<TimestampClock>,
-    nagle: bool,
     /// What was sent up to here was held back by the congestion window, so its acknowledgment may widen it.
     limited: Position,
     last_sent: Instant,
-    /// For congestion control that models the path.
-    delivery: Option<Box<DeliveryRate>>,
-    /// Output is spread over the round trip.
-    paced: bool,
-    pacer: Pacer,
-    /// SND.NXT when the window was reduced last, and whether the peer, if it does ECN, is still to hear of it.
-    reduced_at: Position,
+    /// Payload of a full segment; and of the segments of the last output, which may have been a larger probe.
+    segment: u32,
+    cut: u32,
+    capacity: u32,
+    mtu: PathMtu,
+    /// Our timestamp clock, if timestamps are in use.
+    clock: TimestampClock,
+    stamps: bool,
+    /// The peer does SACK.
+    sack: bool,
+    nagle: bool,
+    /// There will be no more data: the FIN is where the buffer ends.
+    finishing: bool,
+    /// The window was reduced, and the peer, if it does ECN, is still to hear of it.
     reduced: bool,
     /// The peer has echoed a mark, so it does ECN.
     ecn: bool,
@@ -104,7 +110,13 @@ pub(crate) struct Transmit<P> {
     probe: bool,
     /// The next segment may be smaller than is wise: the persist timer ran out.
     small: bool,
-    pub(crate) counts: Counts,
+    pub(crate) rtt: Rtt,
+    congestion: Congestion,
+    /// For congestion control that models the path.
+    delivery: Option<Box<DeliveryRate>>,
+    /// If output is spread over the round trip.
+    pacer: Option<Box<Pacer>>,
+    pub(crate) counts: Lazy<Counts>,
 }
 
 /// What never changes about a sender.
@@ -120,35 +132,35 @@ impl<P: Payload> Transmit<P> {
     /// Before the handshake: only the SYN is in flight, and nothing may follow it.
     pub(crate) fn new(now: Instant, iss: Position, settings: Settings) -> Transmit<P> {
         let first = iss + 1;
-        let segment = u64::from(crate::limits::MSS_DEFAULT);
+        let segment = u32::from(crate::limits::MSS_DEFAULT);
+        let paced = settings.paced || settings.algorithm == Algorithm::Bbr;
         Transmit {
             una: iss,
             nxt: first,
             buffer: SendBuffer::new(first),
-            fin: None,
-            board: Scoreboard::default(),
+            board: Lazy::new(),
+            recovery: Lazy::new(),
             window: SendWindow::new(0, first, 0, Position::default()),
-            congestion: Congestion::new(settings.algorithm, segment),
-            recovery: Recovery::new(iss),
-            rtt: Rtt::new(),
-            segment,
-            cut: segment,
-            mtu: PathMtu::new(segment, false),
-            capacity: u64::from(settings.capacity),
-            sack: false,
-            clock: None,
-            nagle: settings.nagle,
             limited: iss,
             last_sent: now,
-            delivery: None,
-            paced: settings.paced || settings.algorithm == Algorithm::Bbr,
-            pacer: Pacer::default(),
-            reduced_at: iss,
+            segment,
+            cut: segment,
+            capacity: settings.capacity,
+            mtu: PathMtu::new(u64::from(segment), false),
+            clock: TimestampClock::with_offset(0),
+            stamps: false,
+            sack: false,
+            nagle: settings.nagle,
+            finishing: false,
             reduced: false,
             ecn: false,
             probe: false,
             small: false,
-            counts: Counts::default(),
+            rtt: Rtt::new(),
+            congestion: Congestion::new(settings.algorithm, u64::from(segment)),
+            delivery: None,
+            pacer: paced.then(Box::default),
+            counts: Lazy::new(),
         }
     }
 
@@ -161,12 +173,14 @@ impl<P: Payload> Transmit<P> {
         probing: bool,
         window: SendWindow,
     ) {
-        self.clock = clock.filter(|_| agreed.timestamps);
+        if let Some(clock) = clock.filter(|_| agreed.timestamps) {
+            (self.clock, self.stamps) = (clock, true);
+        }
         self.sack = agreed.sack;
         self.segment = segment_payload(agreed.send_mss, agreed.timestamps);
         self.cut = self.segment;
-        self.mtu = PathMtu::new(self.segment, probing);
-        self.congestion = Congestion::new(algorithm, self.segment);
+        self.mtu = PathMtu::new(self.segment(), probing);
+        self.congestion = Congestion::new(algorithm, self.segment());
         if self.congestion.is_model() {
             self.delivery = Some(Box::default());
             self.board.follow_losses();
@@ -203,12 +217,12 @@ impl<P: Payload> Transmit<P> {
 
     /// Bytes written and not sent.
     pub(crate) fn unsent(&self) -> u64 {
-        self.buffer.end().saturating_since(self.nxt).min(self.buffer.len())
+        self.buffer.end().saturating_since(self.nxt).min(self.buffer.len(self.una))
     }
 
     /// Data or the FIN waits to be sent.
     pub(crate) fn has_unsent(&self) -> bool {
-        self.unsent() > 0 || self.fin.is_some_and(|fin| self.nxt <= fin)
+        self.unsent() > 0 || (self.finishing && self.nxt <= self.buffer.end())
     }
 
     /// New data waits, and the peer takes it.
@@ -218,7 +232,7 @@ impl<P: Payload> Transmit<P> {
 
     /// Bytes written and not acknowledged.
     pub(crate) fn held(&self) -> u64 {
-        self.buffer.len()
+        self.buffer.len(self.una)
     }
 
     /// Chunks held.
@@ -228,7 +242,7 @@ impl<P: Payload> Transmit<P> {
 
     /// Room to write.
     pub(crate) fn room(&self) -> u64 {
-        if self.fin.is_some() { 0 } else { self.capacity.saturating_sub(self.buffer.len()) }
+        if self.finishing { 0 } else { u64::from(self.capacity).saturating_sub(self.buffer.len(self.una)) }
     }
 
     pub(crate) fn write(&mut self, chunk: P) {
@@ -242,23 +256,57 @@ impl<P: Payload> Transmit<P> {
 
     /// No more will be written.
     pub(crate) fn finish(&mut self) {
-        self.fin = self.fin.or(Some(self.buffer.end()));
+        self.finishing = true;
     }
 
     /// [`finish`](Transmit::finish) was called.
     pub(crate) fn is_finishing(&self) -> bool {
-        self.fin.is_some()
+        self.finishing
     }
 
     /// The FIN is acknowledged, and so everything before it.
     pub(crate) fn is_finished(&self) -> bool {
-        self.fin.is_some_and(|fin| self.una > fin)
+        self.finishing && self.una > self.buffer.end()
     }
 
     /// Nothing will be sent any more: lets go of the data.
     pub(crate) fn clear(&mut self) {
         self.buffer.clear();
-        self.board = Scoreboard::default();
+        self.board.forget();
+    }
+
+    /// Payload of the first `nxt` and `una` since `first`, sent once and acknowledged.
+    pub(crate) fn progress(&self, first: Position) -> (u64, u64) {
+        let end = self.buffer.end();
+        (self.nxt.min(end).saturating_since(first), self.una.min(end).saturating_since(first))
+    }
+
+    /// Whether it takes memory beside what was written.
+    pub(crate) fn is_held(&self) -> bool {
+        self.buffer.is_held() || self.board.is_held() || self.recovery.is_held() || self.congestion.is_held()
+    }
+
+    /// The connection is quiet: gives memory back.
+    pub(crate) fn rest(&mut self) {
+        self.buffer.rest();
+        self.board.rest();
+        self.recovery.rest();
+        self.congestion.rest();
+    }
+
+    /// Our timestamp clock, if timestamps are in use.
+    pub(crate) fn clock(&self) -> Option<TimestampClock> {
+        self.stamps.then_some(self.clock)
+    }
+
+    /// When something was sent last; before that, since when it might have been.
+    pub(crate) fn last_sent(&self) -> Instant {
+        self.last_sent
+    }
+
+    /// The SYN or SYN-ACK goes out for the first time.
+    pub(crate) fn on_syn_sent(&mut self, now: Instant) {
+        self.last_sent = now;
     }
 
     /// The persist timer ran out: a small segment may go. False if there is no window at all.
@@ -279,17 +327,22 @@ impl<P: Payload> Transmit<P> {
             return None;
         }
         let base = self.rtt.smoothed().map_or(crate::limits::RTO_INITIAL, |smoothed| 2 * smoothed);
-        let alone = self.in_flight() <= self.segment;
+        let alone = self.in_flight() <= self.segment();
         Some(base + if alone { crate::limits::WORST_DELAYED_ACK } else { 2 * crate::limits::CLOCK_GRANULARITY })
     }
 
     pub(crate) fn segment(&self) -> u64 {
-        self.segment
+        u64::from(self.segment)
+    }
+
+    /// Segments are that large from now on.
+    fn set_segment(&mut self, segment: u64) {
+        (self.segment, self.cut) = (length_of(segment), length_of(segment));
     }
 
     /// What the last output is to be cut to.
     pub(crate) fn cut(&self) -> u64 {
-        self.cut
+        u64::from(self.cut)
     }
 
     /// The largest that a segment may ever be.
@@ -314,7 +367,13 @@ impl<P: Payload> Transmit<P> {
     }
 }
 
+/// A segment's length: at most what 16 bits of MSS say.
+#[expect(clippy::cast_possible_truncation, reason = "made from 16 bits")]
+fn length_of(segment: u64) -> u32 {
+    segment as u32
+}
+
 /// Payload that fits into a segment of that size beside the timestamps (RFC 6691).
-fn segment_payload(mss: u16, timestamps: bool) -> u64 {
-    u64::from(mss) - if timestamps { 12 } else { 0 }
+fn segment_payload(mss: u16, timestamps: bool) -> u32 {
+    u32::from(mss) - if timestamps { 12 } else { 0 }
 }

@@ -36,7 +36,7 @@ impl<N: Nic> Worker<N> {
         let (opening, ecn) = {
             let mut sockets = self.shared.sockets.borrow_mut();
             let Some(server) = sockets.get_mut(server) else { return };
-            let Some(peer) = server.connection.peer_syn().copied() else { return };
+            let Some(peer) = server.connection.peer_syn() else { return };
             server.muted = true;
             (Opening::mirror(now, &peer, mss_max), peer.does_ecn())
         };

@@ -8,7 +8,6 @@ use smallvec::SmallVec;
 use crate::acknowledge::Due;
 use crate::connection::{Connection, Error, Recent, Signals};
 use crate::discard::Discard;
-use crate::limits;
 use crate::payload::Payload;
 use crate::reset::reset_for;
 use crate::segment::{Flags, Header, Segment};
@@ -33,7 +32,7 @@ struct Place {
 impl<P: Payload> Connection<P> {
     /// A segment arrived. `Err`: it, or its text, was not used; it may still have to be answered.
     pub fn handle_segment(&mut self, now: Instant, segment: Segment<P>) -> Result<Signals, Discard> {
-        self.segments_in += 1;
+        self.segments_in = self.segments_in.wrapping_add(1);
         match self.state {
             State::Closed => Err(Discard::Closed),
             State::SynSent => self.arrival_in_syn_sent(now, &segment),
@@ -89,7 +88,7 @@ impl<P: Payload> Connection<P> {
         // 3.2: "If a non-<RST> segment is received without a TSopt, a TCP SHOULD silently drop the segment."
         let timestamp = header.options.timestamp.ok_or(Discard::TimestampMissing)?;
         let older = timestamp.value.wrapping_sub(self.recent.value).cast_signed() < 0;
-        if !older || now - self.recent.at > limits::TIMESTAMP_LIFETIME {
+        if !older || self.recent.is_outdated(now) {
             return Ok(());
         }
         if place.end > place.start {
@@ -122,7 +121,7 @@ impl<P: Payload> Connection<P> {
         if !header.flags.contains(Flags::SYN) {
             return Ok(());
         }
-        let known = self.peer.is_some_and(|peer| peer.seq == header.seq);
+        let known = self.met && self.peer.seq() == header.seq;
         if self.state == State::SynReceived && known && header.flags.contains(Flags::ACK) {
             return Ok(());
         }
@@ -148,7 +147,7 @@ impl<P: Payload> Connection<P> {
         if self.state == State::TimeWait && place.fin {
             // "The only thing that can arrive in this state is a retransmission of the remote FIN. Acknowledge it, and
             // restart the 2 MSL timeout."
-            self.timers.set(Timer::TimeWait, now + self.config.time_wait);
+            self.timers.set(Timer::TimeWait, now + self.terms.time_wait());
         }
         Err(Discard::Duplicate)
     }
@@ -171,7 +170,7 @@ impl<P: Payload> Connection<P> {
     fn note_timestamp(&mut self, now: Instant, header: &Header, place: &Place) {
         let Some(timestamp) = header.options.timestamp.filter(|_| self.agreed.timestamps) else { return };
         if place.start <= self.receive.window().acked() {
-            self.recent = Recent { value: timestamp.value, at: now };
+            self.recent = Recent { value: timestamp.value, at: now.tick() };
         }
     }
 
@@ -186,7 +185,7 @@ impl<P: Payload> Connection<P> {
         if self.state == State::SynReceived {
             // "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED ... If not acceptable, form a reset segment".
             if ack <= una || ack > self.transmit.nxt {
-                self.aside = reset_for(header, 0);
+                self.aside = reset_for(header, 0).map(Box::new);
                 return Err(Discard::HandshakeAck);
             }
             self.go(Event::SynAcknowledged);
@@ -202,7 +201,7 @@ impl<P: Payload> Connection<P> {
             self.challenge(now);
             return Err(Discard::AckStale);
         }
-        (self.heard, self.last_heard, self.probes) = (true, now, 0);
+        (self.heard, self.last_heard, self.probes) = (true, now.tick(), 0);
         let old = ack < self.transmit.una;
         if !old {
             signals |= self.take_ack(now, header, place, ack);
@@ -267,14 +266,12 @@ impl<P: Payload> Connection<P> {
         let arrival = self.receive.accept(place.start, payload, place.fin);
         let mut signals = Signals::empty();
         if arrival.in_order > 0 {
-            self.bytes_in += arrival.in_order;
             signals |= Signals::READABLE;
             let bytes = u32::try_from(arrival.in_order).unwrap_or(u32::MAX);
-            if self.config.delayed_ack.is_zero() {
-                self.acknowledge.now = true;
-            }
+            let delay = self.terms.delayed_ack();
+            self.acknowledge.now |= delay.is_zero();
             if self.acknowledge.on_data(bytes) == Due::Later {
-                self.timers.set_if_stopped(Timer::DelayedAck, now + self.config.delayed_ack);
+                self.timers.set_if_stopped(Timer::DelayedAck, now + delay);
             }
         }
         if arrival.disorder || arrival.refused.is_some() {

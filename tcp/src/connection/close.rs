@@ -35,7 +35,7 @@ impl<P: Payload> Connection<P> {
         }
         self.shutdown(now);
         if self.state == State::FinWait2 {
-            self.timers.set_if_stopped(Timer::FinWait2, now + self.config.fin_wait_2);
+            self.timers.set_if_stopped(Timer::FinWait2, now + self.terms.fin_wait_2());
         }
     }
 
@@ -87,7 +87,7 @@ impl<P: Payload> Connection<P> {
         match self.state {
             state if state == before => {}
             State::TimeWait => self.begin_time_wait(now),
-            State::FinWait2 if self.deaf => self.timers.set(Timer::FinWait2, now + self.config.fin_wait_2),
+            State::FinWait2 if self.deaf => self.timers.set(Timer::FinWait2, now + self.terms.fin_wait_2()),
             State::Closed => self.end(),
             _ => {}
         }
@@ -95,7 +95,7 @@ impl<P: Payload> Connection<P> {
 
     fn begin_time_wait(&mut self, now: Instant) {
         self.timers.stop_all();
-        self.timers.set(Timer::TimeWait, now + self.config.time_wait);
+        self.timers.set(Timer::TimeWait, now + self.terms.time_wait());
         self.transmit.clear();
     }
 
@@ -145,7 +145,7 @@ impl<P: Payload> Connection<P> {
         if self.state != State::TimeWait || self.receive.unread() > 0 || self.acknowledge.now {
             return Err(self);
         }
-        let clock = self.opening.timestamp.filter(|_| self.agreed.timestamps);
+        let clock = self.transmit.clock();
         let window = self.receive.offer(self.acknowledge.segment());
         Ok(TimeWait::new(&Last {
             ports: self.ports,
@@ -154,7 +154,7 @@ impl<P: Payload> Connection<P> {
             clock,
             recent: (self.recent.value, self.recent.at),
             until: self.timers.at(Timer::TimeWait),
-            length: self.config.time_wait,
+            length: self.terms.time_wait(),
         }))
     }
 

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::connection::{Connection, Error, Recent, Signals};
 use crate::discard::Discard;
 use crate::ecn::Notification;
-use crate::open::{Agreed, Opening, PeerSyn};
+use crate::open::{Agreed, CompactSyn, Opening, PeerSyn};
 use crate::options::Timestamp;
 use crate::payload::Payload;
 use crate::receive::Receive;
@@ -31,7 +31,7 @@ impl<P: Payload> Connection<P> {
         let mut connection = Connection::accept(at, ports, config, syn, opening);
         connection.poll_syn(at);
         connection.syn_tries = sent.map_or(0, |(_, tries)| tries);
-        connection.last_heard = now;
+        connection.last_heard = now.tick();
         connection
     }
 
@@ -41,7 +41,7 @@ impl<P: Payload> Connection<P> {
         let ack = header.flags.contains(Flags::ACK).then(|| self.transmit.una.near(header.ack));
         // First, check the ACK bit: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset (unless the RST bit is set)".
         if ack.is_some_and(|ack| ack <= self.transmit.una || ack > self.transmit.nxt) {
-            self.aside = reset_for(header, 0);
+            self.aside = reset_for(header, 0).map(Box::new);
             return Err(Discard::HandshakeAck);
         }
         // Second, check the RST bit. "If the RST bit is set ... If the ACK was acceptable then ... error: connection reset".
@@ -57,7 +57,7 @@ impl<P: Payload> Connection<P> {
         }
         self.take_syn(now, header);
         if ack.is_some() {
-            self.notification.on_syn_ack(self.config.ecn, self.syn_tries, &PeerSyn::from(header));
+            self.notification.on_syn_ack(self.terms.ecn, self.syn_tries, &PeerSyn::from(header));
             self.go(Event::SynAck);
             self.acknowledge.now = true;
             return Ok(self.establish(now));
@@ -71,19 +71,18 @@ impl<P: Payload> Connection<P> {
 
     /// The peer's SYN is known: what it said counts from now on.
     pub(super) fn take_syn(&mut self, now: Instant, header: &Header) {
-        let peer = PeerSyn::from(header);
-        self.agreed = Agreed::new(&self.opening, &peer.options, &self.config);
-        let irs = Position::of_syn(peer.seq);
-        self.receive = Receive::new(irs + 1, self.config.receive_buffer, self.agreed.receive_shift);
+        self.agreed = Agreed::new(&self.opening.opening(), &header.options, self.terms.mss_max);
+        let irs = Position::of_syn(header.seq);
+        self.receive = Receive::new(irs + 1, self.terms.receive_buffer, self.agreed.receive_shift);
         // The window of a segment with SYN is never scaled (RFC 7323, 2.2).
-        let window = SendWindow::new(self.agreed.send_shift, self.transmit.nxt, peer.window, irs);
-        let (algorithm, probing) = (self.config.congestion, self.config.path_mtu_probing);
-        self.transmit.agree(&self.agreed, self.opening.timestamp, algorithm, probing, window);
-        if let Some(Timestamp { value, .. }) = peer.options.timestamp {
-            self.recent = Recent { value, at: now };
+        let window = SendWindow::new(self.agreed.send_shift, self.transmit.nxt, header.window, irs);
+        let (algorithm, probing) = (self.terms.congestion, self.terms.path_mtu_probing);
+        self.transmit.agree(&self.agreed, self.opening.opening().timestamp, algorithm, probing, window);
+        if let Some(Timestamp { value, .. }) = header.options.timestamp {
+            self.recent = Recent { value, at: now.tick() };
         }
-        self.peer = Some(peer);
-        self.last_heard = now;
+        (self.peer, self.met) = (CompactSyn::from(header), true);
+        self.last_heard = now.tick();
     }
 
     /// Our SYN is acknowledged.
@@ -91,12 +90,12 @@ impl<P: Payload> Connection<P> {
         let resent = self.syn_tries > 1;
         self.retries = 0;
         if !resent && self.syn_tries > 0 {
-            self.transmit.rtt.sample(now, now - self.syn_sent_at, 1);
+            self.transmit.rtt.sample(now, now - self.transmit.last_sent(), 1);
         }
         self.transmit.establish(resent);
         self.timers.stop(Timer::Handshake);
         self.syn_due = false;
-        if let Some(keepalive) = self.config.keepalive {
+        if let Some(keepalive) = self.terms.keepalive() {
             self.timers.set(Timer::KeepAlive, now + keepalive.idle);
         }
         if self.transmit.is_finishing() {
@@ -108,7 +107,7 @@ impl<P: Payload> Connection<P> {
     /// In SYN-RECEIVED, a SYN with the number we know: the peer has not heard ours. Or, when both opened at once, its
     /// SYN-ACK: then the rest of it counts.
     pub(super) fn repeated_syn(&mut self, now: Instant, header: &Header) -> Option<Discard> {
-        let known = self.peer.is_some_and(|peer| peer.seq == header.seq);
+        let known = self.met && self.peer.seq() == header.seq;
         if self.state != State::SynReceived || !known || !header.flags.contains(Flags::SYN) {
             return None;
         }
@@ -127,11 +126,12 @@ impl<P: Payload> Connection<P> {
             return None;
         }
         if self.syn_tries == 0 {
-            self.syn_sent_at = now;
+            self.transmit.on_syn_sent(now);
         }
         self.syn_tries = self.syn_tries.saturating_add(1);
         self.timers.set(Timer::Handshake, now + self.transmit.rtt.timeout());
-        let isn = self.opening.isn;
+        let opening = self.opening.opening();
+        let isn = opening.isn;
         let mut header = if self.state == State::SynReceived {
             self.acknowledge.on_sent();
             self.bare(isn, self.receive.next().seq(), Flags::SYN | Flags::ACK)
@@ -139,12 +139,13 @@ impl<P: Payload> Connection<P> {
             self.bare(isn, crate::SeqNumber(0), Flags::SYN)
         };
         header.window = self.receive.offer_on_syn();
-        header.flags |= match &self.peer {
-            Some(peer) if self.state == State::SynReceived => self.notification.accept(self.config.ecn, peer),
-            _ => Notification::on_syn(self.config.ecn, self.syn_tries),
+        let answered = self.peer_syn().filter(|_| self.state == State::SynReceived);
+        header.flags |= match &answered {
+            Some(peer) => self.notification.accept(self.terms.ecn, peer),
+            None => Notification::on_syn(self.terms.ecn, self.syn_tries),
         };
-        let theirs = self.peer.filter(|_| self.state == State::SynReceived).map(|peer| peer.options);
-        header.options = self.opening.options(now, theirs.as_ref());
+        let theirs = answered.map(|peer| peer.options);
+        header.options = opening.options(now, theirs.as_ref());
         if let Some(timestamp) = &mut header.options.timestamp {
             timestamp.echo = if theirs.is_some() { self.recent.value } else { 0 };
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::connection::Connection;
 use crate::info::Info;
 use crate::payload::Payload;
+use crate::seq::Position;
 
 impl<P: Payload> Connection<P> {
     /// Bytes written and not sent yet.
@@ -35,7 +36,10 @@ impl<P: Payload> Connection<P> {
     #[must_use]
     pub fn info(&self) -> Info {
         let (transmit, receive) = (&self.transmit, &self.receive);
-        let counts = transmit.counts;
+        let counts = *transmit.counts;
+        let (sent, acked) = transmit.progress(Position::of_syn(self.opening.seq()) + 1);
+        let start = Position::of_syn(self.peer.seq()) + 1;
+        let received = receive.next().saturating_since(start) - u64::from(receive.is_finished());
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         Info {
             state: self.state.name(),
@@ -64,13 +68,13 @@ impl<P: Payload> Connection<P> {
             reassembly: receive.early(),
             backoff: u32::from(transmit.rtt.backoff()),
             probes: u32::from(self.probes),
-            segs_out: self.segments_out,
-            segs_in: self.segments_in,
-            bytes_sent: counts.bytes_sent,
+            segs_out: u64::from(self.segments_out),
+            segs_in: u64::from(self.segments_in),
+            bytes_sent: sent,
             bytes_retrans: counts.bytes_again,
             total_retrans: counts.segments_again,
-            bytes_acked: counts.bytes_acked,
-            bytes_received: self.bytes_in,
+            bytes_acked: acked,
+            bytes_received: if self.met { received } else { 0 },
             dsack_dups: counts.duplicates,
             reord_seen: counts.reordered,
             timeouts: counts.timeouts,

@@ -19,7 +19,7 @@ impl<P: Payload> Connection<P> {
         self.notification.mark(false);
         let header = self.poll_header(now, limit, chunks);
         match &header {
-            Some(_) => self.segments_out += 1,
+            Some(_) => self.segments_out = self.segments_out.wrapping_add(1),
             None => self.rearm(now),
         }
         header
@@ -32,7 +32,7 @@ impl<P: Payload> Connection<P> {
     }
 
     fn poll_header(&mut self, now: Instant, limit: usize, chunks: &mut Vec<P>) -> Option<Header> {
-        if let Some(header) = self.aside.take().or_else(|| self.poll_reset()) {
+        if let Some(header) = self.aside.take().map(|header| *header).or_else(|| self.poll_reset()) {
             return Some(header);
         }
         match self.state {
@@ -105,7 +105,7 @@ impl<P: Payload> Connection<P> {
         let mut header = self.bare(seq.seq(), self.receive.next().seq(), flags);
         header.window = window;
         header.options.sack = sack;
-        if let Some(clock) = self.opening.timestamp.filter(|_| self.agreed.timestamps) {
+        if let Some(clock) = self.transmit.clock() {
             header.options.timestamp = Some(Timestamp { value: clock.value(now), echo: self.recent.value });
         }
         self.acknowledge.on_sent();

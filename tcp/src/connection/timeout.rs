@@ -13,11 +13,15 @@ impl<P: Payload> Connection<P> {
     /// To be called when [`deadline`](Connection::deadline) has come; earlier or later does no harm.
     pub fn handle_timeout(&mut self, now: Instant) -> Signals {
         let mut signals = Signals::empty();
+        if !self.timers.may_fire(now) {
+            return signals;
+        }
         for timer in Timer::ALL {
             if self.timers.fire(timer, now) {
                 signals |= self.on_timer(now, timer);
             }
         }
+        self.timers.settle(now);
         signals
     }
 
@@ -42,13 +46,14 @@ impl<P: Payload> Connection<P> {
             Timer::Persist => return self.on_persist_timeout(),
             Timer::KeepAlive => return self.on_keepalive_timeout(now),
             Timer::DelayedAck => self.acknowledge.now = true,
+            Timer::Rest => self.on_rest(now),
         }
         Signals::empty()
     }
 
     /// The SYN or SYN-ACK was not answered.
     fn on_handshake_timeout(&mut self) -> Signals {
-        let most = if self.state == State::SynSent { self.config.syn_retries } else { self.config.syn_ack_retries };
+        let most = if self.state == State::SynSent { self.terms.syn_retries } else { self.terms.syn_ack_retries };
         self.retries = self.retries.saturating_add(1);
         if self.retries > most {
             return self.fail(Error::TimedOut);
@@ -67,7 +72,7 @@ impl<P: Payload> Connection<P> {
         }
         let answered = std::mem::take(&mut self.heard) && self.transmit.is_window_closed();
         self.retries = if answered { 0 } else { self.retries.saturating_add(1) };
-        if self.retries > self.config.retries {
+        if self.retries > self.terms.retries {
             return self.give_up(Error::TimedOut);
         }
         self.transmit.on_timeout(now);
@@ -76,7 +81,7 @@ impl<P: Payload> Connection<P> {
 
     /// The window stayed closed, or too small: send what fits, or ask.
     fn on_persist_timeout(&mut self) -> Signals {
-        if self.probes > self.config.retries {
+        if self.probes > self.terms.retries {
             return self.give_up(Error::TimedOut);
         }
         if !self.transmit.allow_small() {
@@ -88,8 +93,8 @@ impl<P: Payload> Connection<P> {
     }
 
     fn on_keepalive_timeout(&mut self, now: Instant) -> Signals {
-        let Some(keepalive) = self.config.keepalive else { return Signals::empty() };
-        let due = self.last_heard + keepalive.idle;
+        let Some(keepalive) = self.terms.keepalive() else { return Signals::empty() };
+        let due = self.heard_at(now) + keepalive.idle;
         if due > now || self.transmit.has_outstanding() {
             // Something came meanwhile, or other timers watch the peer.
             self.timers.set(Timer::KeepAlive, due.max(now + keepalive.interval));
@@ -106,9 +111,13 @@ impl<P: Payload> Connection<P> {
 
     /// All output is drained: sets what must be watched, stops what need not.
     pub(super) fn rearm(&mut self, now: Instant) {
-        if !self.state.is_synchronized() || self.state == State::TimeWait {
-            return;
+        if self.state.is_synchronized() && self.state != State::TimeWait {
+            self.rearm_synchronized(now);
         }
+        self.timers.settle(now);
+    }
+
+    fn rearm_synchronized(&mut self, now: Instant) {
         let outstanding = self.transmit.has_outstanding();
         self.keep(Timer::Retransmit, outstanding.then(|| now + self.transmit.rtt.timeout()));
         let probe = self.transmit.probe_timeout().map(|timeout| {
@@ -126,10 +135,43 @@ impl<P: Payload> Connection<P> {
         }
         self.keep(Timer::Persist, blocked.then(|| now + self.persist_interval()));
         let watched = outstanding || self.probes > 0;
-        self.keep(Timer::UserTimeout, self.config.user_timeout.filter(|_| watched).map(|timeout| now + timeout));
+        self.keep(Timer::UserTimeout, self.terms.user_timeout().filter(|_| watched).map(|timeout| now + timeout));
         if !outstanding {
             self.timers.stop(Timer::Reordering);
+            if !blocked && !self.timers.is_set(Timer::Rest) && self.is_held() {
+                self.timers.set(Timer::Rest, now + self.rest_interval());
+            }
         }
+    }
+
+    /// Memory is held that an idle connection can do without.
+    fn is_held(&self) -> bool {
+        self.transmit.is_held() || self.receive.is_held() || self.timers.is_held()
+    }
+
+    /// When the peer was heard last, to a millisecond; of the last 49 days.
+    fn heard_at(&self, now: Instant) -> Instant {
+        let age = now.tick().wrapping_sub(self.last_heard);
+        Instant::from_micros(now.as_millis().saturating_sub(u64::from(age)) * 1_000)
+    }
+
+    fn rest_interval(&self) -> Duration {
+        limits::REST.max(self.transmit.rtt.timeout())
+    }
+
+    /// If it was quiet, gives memory back; if not, whoever finds it quiet sets the timer again.
+    fn on_rest(&mut self, now: Instant) {
+        if self.transmit.has_outstanding() || self.transmit.has_unsent() {
+            return;
+        }
+        let quiet_at = self.heard_at(now).max(self.transmit.last_sent()) + self.rest_interval();
+        if now < quiet_at {
+            self.timers.set(Timer::Rest, quiet_at);
+            return;
+        }
+        self.transmit.rest();
+        self.receive.rest();
+        self.timers.rest();
     }
 
     /// Sets a timer that is to run and does not; stops one that is not to run.

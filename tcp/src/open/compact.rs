@@ -1,12 +1,14 @@
-//! A SYN or SYN-ACK in sixteen bytes: all that this crate reads of one, for records of handshakes that have no
-//! connection yet. Ports and addresses are the owner's, who found the record by them.
+//! A SYN or SYN-ACK in sixteen bytes: all that this crate reads of one, for connections and for records of handshakes that
+//! have none yet. Ports and addresses are the owner's, who found the record by them. What we say ourselves in a handshake has
+//! the same form; its timestamp is our clock's offset.
 
+use crate::open::{Opening, TimestampClock};
 use crate::options::{Options, Timestamp};
 use crate::segment::{Flags, Header};
 use crate::seq::SeqNumber;
 
 /// What a SYN or SYN-ACK said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CompactSyn {
     seq: SeqNumber,
     timestamp: u32,
@@ -44,7 +46,38 @@ impl From<&Header> for CompactSyn {
     }
 }
 
+impl From<&Opening> for CompactSyn {
+    fn from(opening: &Opening) -> CompactSyn {
+        let Opening { isn, mss, window_scale, sack_permitted, timestamp } = *opening;
+        let bit = |set: bool, bit: u8| if set { bit } else { 0 };
+        CompactSyn {
+            seq: isn,
+            timestamp: timestamp.map_or(0, TimestampClock::offset),
+            window: 0,
+            mss,
+            flags: Flags::SYN,
+            said: MSS
+                | bit(window_scale.is_some(), SCALE)
+                | bit(sack_permitted, SACK)
+                | bit(timestamp.is_some(), STAMPS),
+            window_scale: window_scale.unwrap_or(0),
+        }
+    }
+}
+
 impl CompactSyn {
+    /// What it was made from.
+    pub(crate) fn opening(&self) -> Opening {
+        let said = |bit: u8| self.said & bit != 0;
+        Opening {
+            isn: self.seq,
+            mss: self.mss,
+            window_scale: said(SCALE).then_some(self.window_scale),
+            sack_permitted: said(SACK),
+            timestamp: said(STAMPS).then(|| TimestampClock::with_offset(self.timestamp)),
+        }
+    }
+
     /// Its initial sequence number.
     #[must_use]
     pub fn seq(&self) -> SeqNumber {

@@ -35,13 +35,12 @@ fn a_syn_ack_answers_only_what_was_asked() {
 
 #[test]
 fn an_option_counts_only_if_both_had_it() {
-    let config = Config::default();
-    let both = Agreed::new(&opening(), &theirs(), &config);
+    let both = Agreed::new(&opening(), &theirs(), 1_460);
     assert_eq!(both, Agreed { send_mss: 1400, send_shift: 9, receive_shift: 7, timestamps: true, sack: true });
     let none = Agreed { send_mss: 536, send_shift: 0, receive_shift: 0, timestamps: false, sack: false };
-    assert_eq!(Agreed::new(&opening(), &Options::default(), &config), none);
+    assert_eq!(Agreed::new(&opening(), &Options::default(), 1_460), none);
     let silent = Opening { window_scale: None, sack_permitted: false, timestamp: None, ..opening() };
-    assert_eq!(Agreed::new(&silent, &theirs(), &config), Agreed { send_mss: 1400, ..none });
+    assert_eq!(Agreed::new(&silent, &theirs(), 1_460), Agreed { send_mss: 1400, ..none });
 }
 
 #[test]

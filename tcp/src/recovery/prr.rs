@@ -10,6 +10,11 @@ pub(crate) struct Prr {
 }
 
 impl Prr {
+    /// No recovery is going on.
+    pub(crate) const fn none() -> Prr {
+        Prr { delivered: 0, out: 0, flight: 1 }
+    }
+
     /// `flight`: what was outstanding and not known to have arrived before the acknowledgment that began recovery.
     pub(crate) fn begin(flight: u64) -> Prr {
         Prr { delivered: 0, out: 0, flight: flight.max(1) }

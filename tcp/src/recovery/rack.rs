@@ -40,7 +40,7 @@ pub(crate) struct Measure {
 }
 
 impl Rack {
-    pub(crate) fn new() -> Rack {
+    pub(crate) const fn new() -> Rack {
         Rack {
             latest: None,
             rtt: Duration::ZERO,
@@ -50,6 +50,11 @@ impl Rack {
             persist: 0,
             dsack_round: None,
         }
+    }
+
+    /// Nothing about the path is worth remembering over a rest.
+    pub(crate) fn is_ordinary(&self) -> bool {
+        !self.reordering_seen && self.multiplier == 1
     }
 
     /// Steps 2 and 3: what arrived, and whether that was out of order. True if reordering was seen.
@@ -122,9 +127,11 @@ impl Rack {
         again_at
     }
 
-    /// 6.3: whether a timeout means that this one is lost.
-    pub(crate) fn lost_at_timeout(&self, entry: &Sent, now: Instant, window: Duration) -> bool {
-        entry.at + self.rtt + window <= now
+    /// 6.3: whether a timeout means that this one is lost. While nothing was out of order no round trip was noted here, and
+    /// the smoothed one serves.
+    pub(crate) fn lost_at_timeout(&self, entry: &Sent, now: Instant, window: Duration, smoothed: Duration) -> bool {
+        let rtt = if self.latest.is_some() { self.rtt } else { smoothed };
+        entry.at + rtt + window <= now
     }
 }
 

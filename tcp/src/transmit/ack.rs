@@ -8,7 +8,7 @@ use crate::limits;
 use crate::options::SackBlocks;
 use crate::path_mtu::Outcome;
 use crate::payload::Payload;
-use crate::recovery::{Measure, Phase, Seen, Undo, Verdict};
+use crate::recovery::{Measure, Phase, Recovery, Seen, Undo, Verdict};
 use crate::scoreboard::Delivered;
 use crate::seq::Position;
 use crate::time::Instant;
@@ -59,8 +59,9 @@ impl<P: Payload> Transmit<P> {
         let advanced = facts.ack > una;
         if advanced {
             self.una = facts.ack;
-            self.counts.bytes_acked += facts.ack.min(self.buffer.end()).saturating_since(una);
-            self.board.acknowledge(facts.ack, &mut delivered);
+            if let Some(board) = self.board.held() {
+                board.acknowledge(facts.ack, &mut delivered);
+            }
             self.buffer.release(facts.ack);
             self.rtt.forget_backoff();
         }
@@ -138,7 +139,7 @@ impl<P: Payload> Transmit<P> {
         advanced: bool,
         flight: u64,
     ) -> Option<Duration> {
-        let segments = flight.div_ceil(self.segment);
+        let segments = flight.div_ceil(self.segment());
         let latest = delivered.latest_once.map(|(at, _)| facts.now - at);
         if advanced {
             let first = delivered.first_once.filter(|_| !delivered.ambiguous).map(|at| facts.now - at);
@@ -154,7 +155,7 @@ impl<P: Payload> Transmit<P> {
 
     /// The age of the echo, rounded up to the tick of the clock.
     fn echoed(&self, facts: &AckFacts<'_>) -> Option<Duration> {
-        let (echo, clock) = facts.echo.zip(self.clock)?;
+        let (echo, clock) = facts.echo.zip(self.clock())?;
         let ticks = clock.value(facts.now).wrapping_sub(echo);
         // An echo of something we never said: from the future, or older than any segment can be.
         (ticks < 1 << 22).then(|| Duration::from_millis(u64::from(ticks.max(1))))
@@ -162,24 +163,26 @@ impl<P: Payload> Transmit<P> {
 
     /// Without SACK: RFC 5681, 3.2 and RFC 6582, 3.2. Every duplicate stands for a segment that arrived.
     fn count_duplicates(&mut self, repeated: bool, acked: u64, delivered: &mut Delivered) {
-        let recovery = &mut self.recovery;
+        let segment = self.segment();
         if repeated {
+            let recovery: &mut Recovery = &mut self.recovery;
             recovery.duplicates += 1;
-            recovery.assumed += self.segment;
-            delivered.bytes += self.segment;
+            recovery.assumed += segment;
+            delivered.bytes += segment;
             // "If the Cumulative Acknowledgment field covers more than recover": later duplicates are our own doing.
             if recovery.phase == Phase::Open
                 && recovery.duplicates == limits::DUPACK_THRESHOLD
                 && self.una > recovery.point
             {
-                self.board.lose_front(self.segment);
+                self.board.lose_front(segment);
             }
         } else if acked > 0 {
-            delivered.bytes = acked.saturating_sub(recovery.assumed).max(acked.min(self.segment));
+            let Some(recovery) = self.recovery.held() else { return };
+            delivered.bytes = acked.saturating_sub(recovery.assumed).max(acked.min(segment));
             if recovery.phase == Phase::Recovery && self.una < recovery.point {
                 // A partial acknowledgment: "retransmit the first unacknowledged segment".
-                recovery.assumed = recovery.assumed.saturating_sub(acked.saturating_sub(self.segment));
-                self.board.lose_front(self.segment);
+                recovery.assumed = recovery.assumed.saturating_sub(acked.saturating_sub(segment));
+                self.board.lose_front(segment);
                 recovery.force = true;
             } else {
                 (recovery.duplicates, recovery.assumed) = (0, 0);
@@ -207,15 +210,15 @@ impl<P: Payload> Transmit<P> {
         duplicate: Option<(Position, Position)>,
         delivered: &Delivered,
     ) -> bool {
-        let clock = self.clock;
-        let Some(undo) = &mut self.recovery.undo else { return false };
+        let clock = self.clock();
+        let Some(undo) = self.recovery.held().and_then(|recovery| recovery.undo.as_mut()) else { return false };
         let echoes = delivered.ambiguous && undo.is_spurious_by_echo(facts.echo.filter(|_| clock.is_some()));
         echoes || duplicate.is_some_and(|(start, end)| undo.is_spurious_by_duplicate(start, end))
     }
 
     /// Nothing was lost: everything as it was before.
     fn undo(&mut self) {
-        if let Some(Undo { before, .. }) = self.recovery.undo.take() {
+        if let Some(Undo { before, .. }) = self.recovery.held().and_then(|recovery| recovery.undo.take()) {
             self.congestion.undo(before);
             self.board.forget_lost();
             self.recovery.end();
@@ -226,16 +229,16 @@ impl<P: Payload> Transmit<P> {
     /// RFC 5682, 2.1: goes on with finding out whether the timeout was needless.
     fn test_timeout(&mut self, now: Instant, advanced: bool, repeated: bool, once: bool) {
         let (una, has_new) = (self.una, self.may_send_new());
-        let Some(forward) = &mut self.recovery.forward else { return };
+        let Some(forward) = self.recovery.held().and_then(|recovery| recovery.forward.as_mut()) else { return };
         match forward.on_ack(&Seen { una, advanced, repeated, once, has_new }) {
             Verdict::Wait => {}
-            Verdict::SendTwo => self.congestion.set_window(self.in_flight() + 2 * self.segment),
+            Verdict::SendTwo => self.congestion.set_window(self.in_flight() + 2 * self.segment()),
             Verdict::Spurious => self.undo(),
             Verdict::Genuine => {
                 self.recovery.forward = None;
                 self.lose_all(now);
                 // 3a: "the congestion window ... MUST be set to no more than 3 * MSS".
-                self.congestion.set_window(if advanced { self.segment } else { 3 * self.segment });
+                self.congestion.set_window(if advanced { self.segment() } else { 3 * self.segment() });
             }
         }
     }
@@ -249,7 +252,11 @@ impl<P: Payload> Transmit<P> {
     }
 
     fn detect_losses(&mut self, facts: &AckFacts<'_>, delivered: &Delivered) -> Option<Instant> {
-        let echo = facts.echo.zip(self.clock);
+        if !self.recovery.is_held() && self.board.sacked() == 0 && facts.sack.is_empty() {
+            // Everything arrived in the order in which it was sent, once: nothing in flight was sent before what arrived.
+            return None;
+        }
+        let echo = facts.echo.zip(self.clock());
         let min_rtt = self.rtt.min().unwrap_or_default();
         if self.recovery.rack.on_delivered(facts.now, delivered, echo, min_rtt) {
             self.counts.reordered += 1;
@@ -261,7 +268,7 @@ impl<P: Payload> Transmit<P> {
     /// more than once every round-trip time)"; a loss in the same window was the reaction already.
     fn on_congestion(&mut self, now: Instant) {
         self.ecn = true;
-        if self.recovery.phase != Phase::Open || self.una <= self.reduced_at {
+        if self.recovery.phase != Phase::Open || self.una <= self.recovery.reduced_at {
             return;
         }
         self.congestion.on_mark(now, self.board_outstanding());
@@ -283,7 +290,8 @@ impl<P: Payload> Transmit<P> {
         if self.recovery.phase == Phase::Recovery {
             let safe = evidence.advanced && !evidence.new_loss;
             let (in_flight, threshold) = (self.in_flight(), self.congestion.threshold());
-            let window = self.recovery.prr.window(bytes, safe, in_flight, threshold, self.segment);
+            let segment = self.segment();
+            let window = self.recovery.prr.window(bytes, safe, in_flight, threshold, segment);
             self.congestion.set_window(window);
         } else if evidence.was_limited && evidence.advanced {
             let smoothed = self.rtt.smoothed().unwrap_or_default();
@@ -326,7 +334,7 @@ impl<P: Payload> Transmit<P> {
     /// RFC 8985, 6.2, step 4.
     pub(super) fn reordering_window(&self) -> Duration {
         let certain = self.recovery.phase != Phase::Open
-            || self.board.sacked() >= u64::from(limits::DUPACK_THRESHOLD) * self.segment;
+            || self.board.sacked() >= u64::from(limits::DUPACK_THRESHOLD) * self.segment();
         let min_rtt = self.rtt.min().unwrap_or_default();
         let smoothed = self.rtt.smoothed().unwrap_or_default();
         self.recovery.rack.window(&Measure { certain, min_rtt, smoothed })

@@ -1,7 +1,7 @@
 //! What silence means: timeouts, and segments that the path cannot carry. What is lost is marked here, sent elsewhere.
 
 use crate::payload::Payload;
-use crate::recovery::{Forward, Phase, Prr, Undo};
+use crate::recovery::{Forward, Phase, Prr, Recovery, Undo};
 use crate::seq::Position;
 use crate::time::Instant;
 use crate::transmit::{Transmit, segment_payload};
@@ -16,7 +16,7 @@ impl<P: Payload> Transmit<P> {
         self.counts.timeouts += 1;
         self.rtt.back_off();
         let length = self.board.first_length();
-        if let Some(base) = self.mtu.on_timeout(now, self.rtt.backoff(), length, self.segment) {
+        if let Some(base) = self.mtu.on_timeout(now, self.rtt.backoff(), length, self.segment()) {
             self.shrink(base, self.una);
         }
         // RFC 2018, 8: "the data sender SHOULD turn off all of the SACKed bits" when the first segment has one and times out.
@@ -35,7 +35,7 @@ impl<P: Payload> Transmit<P> {
         self.recovery.begin(Phase::Loss, self.nxt);
         (self.recovery.duplicates, self.recovery.assumed) = (0, 0);
         if first && self.board.sacked() == 0 && self.may_send_new() {
-            self.board.lose_front(self.segment);
+            self.board.lose_front(u64::from(self.segment));
             self.recovery.forward = self.board.first_lost().map(|(_, end)| Forward::begin(end));
         } else {
             self.lose_all(now);
@@ -45,10 +45,12 @@ impl<P: Payload> Transmit<P> {
     /// What was sent before the repair began and is old enough not to be on its way any more is lost; without SACK, all.
     pub(super) fn lose_all(&mut self, now: Instant) {
         let (una, sack, window) = (self.una, self.sack, self.reordering_window());
+        let smoothed = self.rtt.smoothed().unwrap_or_default();
         let Transmit { board, recovery, .. } = self;
+        let recovery: &Recovery = recovery;
         let point = recovery.point;
         board.judge(|entry| {
-            let old = !sack || entry.start == una || recovery.rack.lost_at_timeout(entry, now, window);
+            let old = !sack || entry.start == una || recovery.rack.lost_at_timeout(entry, now, window, smoothed);
             Some(old && entry.end <= point)
         });
     }
@@ -73,12 +75,12 @@ impl<P: Payload> Transmit<P> {
     /// The path carries segments of at most `mss`, options included. What is larger went nowhere and goes again, which says
     /// nothing about congestion (RFC 1191, 6.4).
     pub(crate) fn on_too_big(&mut self, now: Instant, mss: u16, timestamps: bool, from: Position) {
-        let segment = segment_payload(mss, timestamps);
-        if segment < self.segment {
+        let segment = u64::from(segment_payload(mss, timestamps));
+        if segment < self.segment() {
             self.mtu.on_too_big(now, segment);
             self.shrink(segment, from);
         } else if self.mtu.on_probe_too_big(now, segment) {
-            let largest = self.segment;
+            let largest = self.segment();
             self.board.judge(|entry| Some(entry.start == from && entry.end - entry.start > largest));
             self.recovery.force = true;
         }
@@ -86,7 +88,7 @@ impl<P: Payload> Transmit<P> {
 
     /// Segments are smaller from now on. Of what was sent from `from` on, the larger ones are lost.
     fn shrink(&mut self, segment: u64, from: Position) {
-        (self.segment, self.cut) = (segment, segment);
+        self.set_segment(segment);
         self.congestion.set_segment(segment);
         self.board.judge(|entry| Some(entry.end > from && entry.end - entry.start > segment));
         self.recovery.force = true;
@@ -94,7 +96,7 @@ impl<P: Payload> Transmit<P> {
 
     /// Segments may be larger from now on: a probe has arrived.
     pub(super) fn widen(&mut self, segment: u64) {
-        (self.segment, self.cut) = (segment, segment);
+        self.set_segment(segment);
         self.congestion.set_segment(segment);
     }
 
@@ -122,13 +124,14 @@ impl<P: Payload> Transmit<P> {
         self.recovery.begin(Phase::Recovery, self.nxt);
         self.recovery.prr = Prr::begin(flight);
         if !self.congestion.is_model() {
-            self.congestion.set_window(self.in_flight() + self.segment);
+            self.congestion.set_window(self.in_flight() + self.segment());
         }
         self.note_reduced();
     }
 
     /// The window was reduced: once for what is in flight now.
     pub(super) fn note_reduced(&mut self) {
-        (self.reduced_at, self.reduced) = (self.nxt, self.ecn);
+        self.recovery.reduced_at = self.nxt;
+        self.reduced = self.ecn;
     }
 }

@@ -8,26 +8,28 @@ use crate::recovery::{Phase, TailProbe};
 use crate::seq::Position;
 use crate::time::Instant;
 use crate::transmit::pacer::Pacer;
-use crate::transmit::{Outgoing, Transmit};
+use crate::transmit::{Outgoing, Transmit, length_of};
 
 impl<P: Payload> Transmit<P> {
     /// The next segment, with at most `limit` bytes of payload.
     pub(crate) fn next(&mut self, now: Instant, limit: usize) -> Option<Outgoing> {
         self.cut = self.segment;
         // RFC 3168's CWR belongs to one segment, which not every NIC that cuts a larger one sees to.
-        let limit = if self.reduced { (limit as u64).min(self.segment) } else { limit as u64 }.max(1);
+        let limit = if self.reduced { (limit as u64).min(self.segment()) } else { limit as u64 }.max(1);
         if std::mem::take(&mut self.probe)
             && let Some(outgoing) = self.next_probe(now, limit)
         {
             return Some(outgoing);
         }
-        self.pacer.release();
+        if let Some(pacer) = &mut self.pacer {
+            pacer.release();
+        }
         if let Some(outgoing) = self.next_mtu_probe(now, limit) {
             return Some(outgoing);
         }
         // Room for less than two is room for a probe, and otherwise for one.
-        let limit = if limit < 2 * self.segment { limit.min(self.segment) } else { limit };
-        let limit = self.pacing_rate().map_or(limit, |rate| limit.min(Pacer::burst(rate, self.segment)));
+        let limit = if limit < 2 * self.segment() { limit.min(self.segment()) } else { limit };
+        let limit = self.pacing_rate().map_or(limit, |rate| limit.min(Pacer::burst(rate, self.segment())));
         if self.board.lost() > 0 {
             return self.next_lost(now, limit);
         }
@@ -39,7 +41,7 @@ impl<P: Payload> Transmit<P> {
         if self.board.is_empty() {
             return None;
         }
-        let limit = limit.min(self.segment);
+        let limit = limit.min(self.segment());
         let peer = self.window.right().saturating_since(self.nxt);
         let fresh = limit.min(self.unsent()).min(peer);
         let outgoing = if fresh > 0 && self.board.has_room() {
@@ -65,12 +67,12 @@ impl<P: Payload> Transmit<P> {
     /// RFC 4821, 7.4: a segment larger than the others, when it delays nothing: enough follows to tell soon what became of it.
     fn next_mtu_probe(&mut self, now: Instant, limit: u64) -> Option<Outgoing> {
         let size = self.mtu.due(now)?;
-        let behind = size + limits::PATH_MTU_BEHIND * self.segment;
+        let behind = size + limits::PATH_MTU_BEHIND * self.segment();
         let flight = self.in_flight();
         let calm =
             self.sack && self.recovery.phase == Phase::Open && self.board.lost() == 0 && self.board.sacked() == 0;
         let room = self.congestion.window().saturating_sub(flight).min(self.window.right().saturating_since(self.nxt));
-        let wide = self.congestion.window() >= limits::PATH_MTU_WINDOW * self.segment;
+        let wide = self.congestion.window() >= limits::PATH_MTU_WINDOW * self.segment();
         if !calm || !wide || limit < size || room < size || self.unsent() < behind || !self.board.has_room() {
             return None;
         }
@@ -80,14 +82,14 @@ impl<P: Payload> Transmit<P> {
         let outgoing = self.outgoing(self.nxt, self.nxt + size, false);
         self.send_new(now, outgoing);
         self.mtu.on_sent(outgoing.start, outgoing.end);
-        self.cut = size;
+        self.cut = length_of(size);
         Some(outgoing)
     }
 
     /// The first lost part, as much of it as the window lets go again.
     fn next_lost(&mut self, now: Instant, limit: u64) -> Option<Outgoing> {
         let (start, end) = self.board.first_lost()?;
-        let step = self.segment.min(limit);
+        let step = self.segment().min(limit);
         let room = self.congestion.window().saturating_sub(self.in_flight());
         let length = end - start;
         let mut most = if room >= length.min(step) { room } else { 0 };
@@ -121,7 +123,7 @@ impl<P: Payload> Transmit<P> {
             return None;
         }
         self.restart_after_idle(now);
-        let step = self.segment.min(limit);
+        let step = self.segment().min(limit);
         let unsent = self.unsent();
         let flight = self.in_flight();
         let path = self.congestion.window().saturating_sub(flight);
@@ -135,7 +137,7 @@ impl<P: Payload> Transmit<P> {
             return None;
         }
         // RFC 9293, 3.7.4: Nagle's algorithm "MUST be possible to disable".
-        if self.nagle && length < step && !self.board.is_empty() && self.fin.is_none() {
+        if self.nagle && length < step && !self.board.is_empty() && !self.finishing {
             return None;
         }
         let mut outgoing = self.outgoing(self.nxt, self.nxt + length, false);
@@ -156,7 +158,7 @@ impl<P: Payload> Transmit<P> {
 
     fn outgoing(&self, start: Position, end: Position, again: bool) -> Outgoing {
         let data_end = end.min(self.buffer.end());
-        let fin = self.fin == Some(data_end) && (!again || end > data_end);
+        let fin = self.finishing && data_end == self.buffer.end() && (!again || end > data_end);
         Outgoing { start, end: data_end, fin, push: data_end == self.buffer.end(), again }
     }
 
@@ -167,8 +169,6 @@ impl<P: Payload> Transmit<P> {
         self.nxt = end;
         let bytes = outgoing.end - outgoing.start;
         self.note_sent(now, bytes);
-        self.counts.bytes_sent += bytes;
-        self.recovery.prr.on_sent(bytes);
     }
 
     fn send_again(&mut self, now: Instant, outgoing: Outgoing) {
@@ -178,16 +178,18 @@ impl<P: Payload> Transmit<P> {
         let bytes = end - outgoing.start;
         self.note_sent(now, bytes);
         self.counts.bytes_again += outgoing.end - outgoing.start;
-        self.counts.segments_again += (outgoing.end - outgoing.start).div_ceil(self.segment).max(1);
-        self.recovery.prr.on_sent(bytes);
-        let stamp = self.clock.map(|clock| clock.value(now));
-        if let Some(undo) = &mut self.recovery.undo {
+        self.counts.segments_again += (outgoing.end - outgoing.start).div_ceil(self.segment()).max(1);
+        let stamp = self.clock().map(|clock| clock.value(now));
+        if let Some(undo) = self.recovery.held().and_then(|recovery| recovery.undo.as_mut()) {
             undo.on_resent(bytes, stamp);
         }
     }
 
     /// What the model of the path will ask about this transmission when it arrives or is lost.
     fn stamp(&mut self, now: Instant, bytes: u64) -> Stamp {
+        if self.delivery.is_none() {
+            return Stamp::default();
+        }
         let leaving = Leaving { before: self.in_flight(), bytes, lost: self.board.lost_ever() };
         let Some(delivery) = &mut self.delivery else { return Stamp::default() };
         if leaving.before == 0 && delivery.is_limited() {
@@ -198,23 +200,27 @@ impl<P: Payload> Transmit<P> {
 
     fn note_sent(&mut self, now: Instant, bytes: u64) {
         self.last_sent = now;
-        if let Some(rate) = self.pacing_rate() {
-            self.pacer.on_sent(now, bytes, rate, self.segment);
+        if let Some(recovery) = self.recovery.held() {
+            recovery.prr.on_sent(bytes);
+        }
+        let (rate, segment) = (self.pacing_rate(), self.segment());
+        if let Some((pacer, rate)) = self.pacer.as_mut().zip(rate) {
+            pacer.on_sent(now, bytes, rate, segment);
         }
     }
 
     /// Bytes per second to keep to; none before there is a round-trip time to spread the window over.
     fn pacing_rate(&self) -> Option<u64> {
-        if self.paced { self.congestion.pacing_rate(self.rtt.smoothed()) } else { None }
+        self.pacer.as_ref().and_then(|_| self.congestion.pacing_rate(self.rtt.smoothed()))
     }
 
     fn is_in_pace(&mut self, now: Instant) -> bool {
-        !self.paced || self.pacer.may_send(now)
+        self.pacer.as_mut().is_none_or(|pacer| pacer.may_send(now))
     }
 
     /// When output that pacing held back may go.
     pub(crate) fn paced_until(&self) -> Option<Instant> {
-        self.pacer.deadline()
+        self.pacer.as_ref().and_then(|pacer| pacer.deadline())
     }
 
     /// The window was reduced, for whatever reason, and the peer was not told.

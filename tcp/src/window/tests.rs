@@ -79,7 +79,7 @@ proptest! {
             let fill = (room * fill / 99).saturating_sub(u64::from(odd));
             next += fill;
             unread += fill;
-            prop_assert!(unread <= window.buffer + 2 * unit);
+            prop_assert!(unread <= u64::from(window.buffer) + 2 * unit);
             unread -= unread * read / 99;
             let edge = next + (u64::from(window.offer(next, unread, 1_460)) << shift);
             prop_assert!(edge + unit > seen, "went back from {:?} to {:?}", seen, edge);

@@ -347,7 +347,7 @@ impl Socket {
         report.error = connection.error();
         report.bytes = self.app.total();
         if report.peer_syn.is_none() {
-            report.peer_syn = connection.peer_syn().copied();
+            report.peer_syn = connection.peer_syn();
         }
         let established = !matches!(report.state, State::SynSent | State::SynReceived | State::Closed);
         if established && report.established_at.is_none() {
