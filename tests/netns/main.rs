@@ -12,8 +12,8 @@
 //! oracle for "as if nobody were between".
 //!
 //! Needs root, and the programs that `.ci/install` installs; without root each test says so and ends. `LIMPID_BIN` names the
-//! binary (default: `target/gateway/limpid`). Left out: figures (that is `bench`), lossy wires (the simulator has them
-//! with a seed).
+//! binary (default: `target/gateway/limpid`). Left out: figures (that is `bench`). Lossy wires are for `interop`;
+//! everything else has them in the simulator, with a seed.
 
 mod address;
 mod closing;
@@ -23,7 +23,9 @@ mod firewall;
 mod flood;
 mod gateway;
 mod host;
+mod interop;
 mod limits;
+mod node;
 mod operation;
 mod pages;
 mod process;

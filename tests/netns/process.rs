@@ -73,8 +73,13 @@ impl Process {
 
     /// A line on its standard input: "go on".
     pub(crate) fn go_on(&mut self) {
+        self.tell("");
+    }
+
+    /// This line on its standard input.
+    pub(crate) fn tell(&mut self, line: &str) {
         let input = self.child.stdin.as_mut().expect("standard input is a pipe");
-        input.write_all(b"\n").unwrap_or_else(|error| panic!("{}: {error}", self.what));
+        writeln!(input, "{line}").unwrap_or_else(|error| panic!("{}: {error}", self.what));
     }
 
     pub(crate) fn signal(&self, name: &str) {

@@ -46,17 +46,17 @@ fn echo_fills_both_ways_at_once(world: &World, family: Family) {
 fn large_file(world: &World) -> (PathBuf, String) {
     let path = world.servers().documents().join("large");
     if !path.exists() {
-        write_words(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        write_words(&path, limits::FILE_BYTES).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
     let sum = Command::new("sha256sum").arg(&path).output().expect("sha256sum is part of coreutils");
     (path, first_word(&String::from_utf8_lossy(&sum.stdout)).to_owned())
 }
 
-/// A xorshift64 sequence, whose period is longer than the file.
-fn write_words(path: &Path) -> std::io::Result<()> {
+/// A xorshift64 sequence, whose period is longer than any file.
+pub(crate) fn write_words(path: &Path, bytes: u64) -> std::io::Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     let mut word = 0x9e37_79b9_7f4a_7c15_u64;
-    for _ in 0..limits::FILE_BYTES / 8 {
+    for _ in 0..bytes / 8 {
         word ^= word << 13;
         word ^= word >> 7;
         word ^= word << 17;

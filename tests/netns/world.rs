@@ -5,6 +5,7 @@ use crate::address::Family;
 use crate::gateway::{self, Device, Gateway};
 use crate::host::{DEVICE, Host, Namespace, run};
 use crate::limits;
+use crate::node::Node;
 use crate::servers::Servers;
 use crate::slot::Slot;
 use crate::wait;
@@ -38,6 +39,7 @@ impl Middle {
 pub(crate) struct World {
     middle: Middle,
     gateway: Option<Gateway>,
+    nodes: Vec<Node>,
     servers: Option<(Servers, Servers)>,
     pub(crate) client: Host,
     pub(crate) server: Host,
@@ -51,8 +53,28 @@ impl World {
     /// A whole world that answers pings; `None` without root, after saying so.
     #[track_caller]
     pub(crate) fn new(middle: Middle) -> Option<World> {
+        World::wired(middle, false)
+    }
+
+    /// The same with a node of ours in the cables of ns1 and ns2, which can be told to lose and reorder (`weather`), and with
+    /// room for other hosts behind it (`Guest`).
+    #[track_caller]
+    pub(crate) fn with_nodes(middle: Middle) -> Option<World> {
+        assert_ne!(middle, Middle::Tap, "the driver's own taps have no room for a node");
+        World::wired(middle, true)
+    }
+
+    #[track_caller]
+    fn wired(middle: Middle, nodes: bool) -> Option<World> {
         let mut world = World::bare()?;
         world.middle = middle;
+        if nodes {
+            world.nodes = [&world.client, &world.server]
+                .into_iter()
+                .zip(1..)
+                .map(|(host, n)| Node::join(&world.router, host, n))
+                .collect();
+        }
         if middle != Middle::Tap {
             world.join_by_veth();
         }
@@ -91,6 +113,7 @@ impl World {
         Some(World {
             middle: Middle::Kernel,
             gateway: None,
+            nodes: Vec::new(),
             servers: None,
             client,
             server,
@@ -117,6 +140,16 @@ impl World {
     #[track_caller]
     pub(crate) fn gateway(&self) -> &Gateway {
         self.gateway.as_ref().expect("this world has Limpid in the middle")
+    }
+
+    /// What the nodes do to frames from now on, in words as in the header of `lossy-node`: both, when the gateway's two legs
+    /// have a cable each; where the middle only forwards, there is one way, and its first cable has all the faults.
+    #[track_caller]
+    pub(crate) fn weather(&mut self, words: &str) {
+        let count = if self.middle == Middle::Kernel { 1 } else { self.nodes.len() };
+        for node in &mut self.nodes[..count] {
+            node.weather(words);
+        }
     }
 
     /// Takes the gateway out, to end it.
@@ -164,7 +197,7 @@ impl World {
     }
 
     fn join_by_veth(&self) {
-        for (host, n) in self.hosts().into_iter().zip(1..) {
+        for (host, n) in self.hosts().into_iter().zip(1..).skip(self.nodes.len()) {
             let ours = format!("g{n}");
             run(Command::new("ip").args(["link", "add", &ours, "netns", self.router.name(), "type", "veth"]).args([
                 "peer",

@@ -57,6 +57,8 @@ pub enum Step {
     Exchange(Pattern, Pattern),
     /// Sends back what it receives, until the peer has finished.
     Echo,
+    /// Reads whatever comes, until the peer has finished.
+    Sink,
     /// Says that it will send no more.
     Finish,
     /// Waits for the peer to say so; bytes before that are a failure.
@@ -163,6 +165,12 @@ impl App {
                 Ok(self.sent == send.len && self.received == receive.len)
             }
             Step::Echo => Ok(self.echo(connection)),
+            Step::Sink => {
+                while let Some(bytes) = self.read(connection) {
+                    self.total.1 += bytes.len() as u64;
+                }
+                Ok(connection.peer_finished())
+            }
             Step::Finish => {
                 connection.shutdown(now);
                 Ok(true)

@@ -120,7 +120,7 @@ def speak_after_eof(arguments):
         received = read_all(connection)
         connection.sendall(payload)
         connection.shutdown(socket.SHUT_WR)
-    say(result="ok", received=received.decode(), sent=len(payload))
+    say(result="ok", received=received.decode(errors="replace"), sent=len(payload))
 
 
 def be_reset(arguments):
