@@ -14,6 +14,7 @@
 //! Left out: orphans. In the kernel an unassigned listener lives on until its last connection ends, because
 //! connections lean on the entry. Here every flow carries its own mapping, so an entry may go at once.
 
+mod atomic;
 mod entry;
 mod index;
 pub mod limits;
@@ -22,7 +23,7 @@ mod table;
 mod writer;
 
 pub use entry::{Entry, Flags};
-pub use table::Table;
+pub use table::{Table, Wanted};
 pub use writer::{Audit, Claim, Full, Writer};
 pub(crate) use writer::{Record, unplaced};
 

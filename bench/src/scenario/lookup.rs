@@ -1,6 +1,6 @@
-//! `lookup`: the tproxy table as a core reads it for each new flow, next to hashbrown with the same keys.
+//! `lookup`: the tproxy table as a core reads it for new flows, next to hashbrown with the same keys.
 //!
-//! Entries are made the way proxies make them, by ASSIGN and FLAGS requests to the engine, which is timed as well
+//! Asked in bursts, as packets come, and one by one (`single_per_s`); hashbrown can be asked one by one only. Entries are made the way proxies make them, by ASSIGN and FLAGS requests to the engine, which is timed as well
 //! (`assigns_per_s`). Keys are asked for in random order; every second one is not there.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use control::engine::{Engine, Setup};
 use control::mailbox::{CoreLink, FromCore, ToCore};
 use control::requests::Request;
-use control::tproxy::{self, Flags, Table};
+use control::tproxy::{self, Flags, Table, Wanted};
 use control::{Policy, config};
 use hdrhistogram::Histogram;
 use serde_json::json;
@@ -42,9 +42,21 @@ pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
     if let Some(key) = keys.iter().find(|key| in_ours(key) != in_theirs(key)) {
         return Err(format!("the table and hashbrown differ about {key}"));
     }
-    let ours = measure(settings, &keys, in_ours);
-    let theirs = measure(settings, &keys, in_theirs);
-    let params = [("entries", json!(entries)), ("hits", json!(0.5)), ("assigns_per_s", json!(assigns_per_s.round()))];
+    let wanted: Vec<Wanted> =
+        keys.iter().map(|key| Wanted { protocol: TCP, destination: *key, source: *key }).collect();
+    let ours = measure(settings, &wanted, |burst| {
+        let mut hits = 0;
+        table.lookup_foreign_burst(burst, |_, entry| hits += usize::from(black_box(entry).protocol == TCP));
+        hits
+    });
+    let single = measure(settings, &keys, |burst| burst.iter().filter(|key| in_ours(key)).count());
+    let theirs = measure(settings, &keys, |burst| burst.iter().filter(|key| in_theirs(key)).count());
+    let params = [
+        ("entries", json!(entries)),
+        ("hits", json!(0.5)),
+        ("assigns_per_s", json!(assigns_per_s.round())),
+        ("single_per_s", json!(single.per_second.round())),
+    ];
     Ok(Report {
         scenario: "lookup",
         params: params.into(),
@@ -62,7 +74,8 @@ struct Measured {
     latency: Histogram<u64>,
 }
 
-fn measure(settings: &Settings, keys: &[SocketAddr], lookup: impl Fn(&SocketAddr) -> bool) -> Measured {
+/// Look-ups of all keys over and over; `lookup` gives how many of a burst it found, which must be as many each lap.
+fn measure<K>(settings: &Settings, keys: &[K], lookup: impl Fn(&[K]) -> usize) -> Measured {
     let mut latency = crate::report::histogram();
     let (mut count, mut nanos) = (0u64, 0u64);
     let mut bursts = keys.chunks_exact(BURST).cycle();
@@ -71,9 +84,7 @@ fn measure(settings: &Settings, keys: &[SocketAddr], lookup: impl Fn(&SocketAddr
         // The first lap warms caches as they will be warm, and is not left out: laps are many.
         for burst in bursts.by_ref().take(64) {
             let watch = Stopwatch::start();
-            for key in burst {
-                black_box(lookup(key));
-            }
+            black_box(lookup(burst));
             let took = watch.nanos();
             latency.saturating_record(took / BURST as u64);
             nanos += took;

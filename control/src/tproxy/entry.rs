@@ -146,6 +146,63 @@ pub struct Entry {
     pub(crate) asker: Option<SocketAddr>,
 }
 
+/// What is looked for, in the words of a line: one comparison of whole words decides, before anything is unpacked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pattern {
+    /// Of the word of ports: which bits count, and what they are to be.
+    mask: u64,
+    ports: u64,
+    /// The word at which the address begins that is looked for, and the address.
+    at: usize,
+    address: [u64; 2],
+    remote: Option<[u64; 2]>,
+    /// One of these flags must be set.
+    purpose: Flags,
+}
+
+impl Pattern {
+    /// Entries of this local address.
+    #[inline]
+    pub(crate) fn local(protocol: u8, local: SocketAddr) -> Pattern {
+        let (address, v6) = pack(local.ip());
+        Pattern {
+            mask: 0xffff << 48 | 0xff << 8 | LOCAL_V6,
+            ports: u64::from(local.port()) << 48 | u64::from(protocol) << 8 | if v6 { LOCAL_V6 } else { 0 },
+            at: 1,
+            address,
+            remote: None,
+            purpose: Flags::LIVE,
+        }
+    }
+
+    /// Entries that listen on this foreign address for this remote, or for all.
+    #[inline]
+    pub(crate) fn listener(protocol: u8, foreign: SocketAddr, remote: Option<SocketAddr>) -> Pattern {
+        let (address, v6) = pack(foreign.ip());
+        let mut mask = 0xffff << 32 | 0xff << 8 | FOREIGN_V6 | REMOTE;
+        let mut ports = u64::from(foreign.port()) << 32 | u64::from(protocol) << 8 | if v6 { FOREIGN_V6 } else { 0 };
+        let remote = remote.map(|remote| {
+            let (address, v6) = pack(remote.ip());
+            mask |= 0xffff << 16 | REMOTE_V6;
+            ports |= u64::from(remote.port()) << 16 | REMOTE | if v6 { REMOTE_V6 } else { 0 };
+            address
+        });
+        // ESTABLISHED without a remote stays set when FLAGS has refused it, and means nothing.
+        let established = if remote.is_some() { Flags::ESTABLISHED } else { Flags::empty() };
+        Pattern { mask, ports, at: 3, address, remote, purpose: Flags::LISTEN | Flags::MARK | established }
+    }
+
+    /// Is it this line's entry? `word` gives the words after the first.
+    #[inline]
+    pub(crate) fn fits(&self, flags: Flags, word: impl Fn(usize) -> u64) -> bool {
+        flags.intersects(self.purpose)
+            && (word(0) & self.mask) == self.ports
+            && word(self.at) == self.address[0]
+            && word(self.at + 1) == self.address[1]
+            && self.remote.is_none_or(|remote| word(5) == remote[0] && word(6) == remote[1])
+    }
+}
+
 /// Which slot, and the how-manieth entry in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Handle {
@@ -191,6 +248,7 @@ impl Entry {
         [ports, local[0], local[1], foreign[0], foreign[1], remote[0], remote[1]]
     }
 
+    #[inline]
     pub(crate) fn from_words(words: &[u64; WORDS - 1], flags: Flags, handle: Handle) -> Entry {
         let ports = words[0];
         let remote = SocketAddr::new(unpack([words[5], words[6]], ports & REMOTE_V6 != 0), (ports >> 16) as u16);
@@ -207,6 +265,7 @@ impl Entry {
 }
 
 /// An address in two words; true for IPv6.
+#[inline]
 pub(crate) fn pack(address: IpAddr) -> ([u64; 2], bool) {
     match address {
         IpAddr::V4(v4) => ([u64::from(u32::from(v4)), 0], false),
@@ -217,6 +276,7 @@ pub(crate) fn pack(address: IpAddr) -> ([u64; 2], bool) {
     }
 }
 
+#[inline]
 pub(crate) fn unpack(words: [u64; 2], v6: bool) -> IpAddr {
     if v6 {
         Ipv6Addr::from((u128::from(words[1]) << 64) | u128::from(words[0])).into()

@@ -1,21 +1,23 @@
-//! From the hash of a key to slots: buckets of one cache line, seven places and a count each.
+//! From the hash of a key to slots: buckets of one cache line, fifteen places and a count each.
 //!
-//! A place is one atomic word, the hash's upper half beside the slot plus one, so a reader sees it whole or not at
-//! all. The count says how many keys wanted this bucket and lie in a later one; a reader goes on only while it is not
-//! zero. The writer raises it before and lowers it after, so that no reader stops short of a key that is there.
+//! A place is one atomic word, eight bits of the hash beside the slot plus one, so a reader sees it whole or not at all.
+//! The count says how many keys wanted this bucket and lie in a later one; a reader goes on only while it is not zero.
+//! The writer raises it before and lowers it after, so that no reader stops short of a key that is there.
 //!
-//! Keys are not compared here: the caller looks into the slot. Keys that never repeat are its promise, too.
+//! Keys are not compared here: the caller looks into the slot. Keys that never repeat are its promise, too. Small places
+//! matter more than long tags: what a look-up waits for is memory, and a million entries' index shall stay in the cache.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
+use super::atomic::{AtomicU32, Ordering};
 use super::limits::PROBE_BUCKETS_MAX;
 
-const PLACES: usize = 7;
+const PLACES: usize = 15;
+/// Low bits of a place: the slot plus one.
+const SLOT: u32 = 0x00ff_ffff;
 
 #[repr(align(64))]
 struct Bucket {
-    places: [AtomicU64; PLACES],
-    beyond: AtomicU64,
+    places: [AtomicU32; PLACES],
+    beyond: AtomicU32,
 }
 
 pub(super) struct Index {
@@ -26,14 +28,39 @@ pub(super) struct Index {
 #[derive(Debug)]
 pub(super) struct NoPlace;
 
-fn place(hash: u64, slot: u32) -> u64 {
-    (hash & 0xffff_ffff_0000_0000) | (u64::from(slot) + 1)
+/// What one bucket says about a key.
+#[derive(Clone, Copy)]
+pub(super) enum Likely {
+    /// It is not in the index.
+    Absent,
+    /// Its tag is that of this slot: look there, and if it is another's, everywhere.
+    In(u32),
+    /// It may be in one of the next buckets.
+    Elsewhere,
+}
+
+/// The bits of the hash that a place keeps; the bucket is chosen by others.
+#[inline]
+fn tag(hash: u64) -> u32 {
+    (hash >> 32) as u32 & !SLOT
+}
+
+fn place(hash: u64, slot: u32) -> u32 {
+    tag(hash) | (slot + 1)
+}
+
+/// The slot in a place, if it is taken and its tag is `tag`.
+#[inline]
+fn tagged(word: u32, tag: u32) -> Option<u32> {
+    let slot = (word ^ tag).wrapping_sub(1);
+    (slot < SLOT).then_some(slot)
 }
 
 impl Index {
     pub(super) fn new(capacity: usize) -> Index {
-        let buckets = (capacity * 2).div_ceil(PLACES).next_power_of_two();
-        let bucket = || Bucket { places: std::array::from_fn(|_| AtomicU64::new(0)), beyond: AtomicU64::new(0) };
+        // When the table is full, 29 to 57 of a hundred places are in use.
+        let buckets = (capacity + capacity / 4 * 3).div_ceil(PLACES).next_power_of_two();
+        let bucket = || Bucket { places: std::array::from_fn(|_| AtomicU32::new(0)), beyond: AtomicU32::new(0) };
         Index { buckets: (0..buckets).map(|_| bucket()).collect() }
     }
 
@@ -43,15 +70,32 @@ impl Index {
         (0..PROBE_BUCKETS_MAX.min(self.buckets.len())).map(move |step| &self.buckets[(home + step) & mask])
     }
 
+    /// Has the key's home bucket fetched, so that several are on their way at once.
+    #[inline]
+    pub(super) fn touch(&self, hash: u64) -> u32 {
+        self.buckets[hash as usize & (self.buckets.len() - 1)].beyond.load(Ordering::Relaxed)
+    }
+
+    /// What the key's home bucket says about it, which is nearly always all there is to say.
+    #[inline]
+    pub(super) fn likely(&self, hash: u64) -> Likely {
+        let bucket = &self.buckets[hash as usize & (self.buckets.len() - 1)];
+        let tag = tag(hash);
+        match bucket.places.iter().find_map(|place| tagged(place.load(Ordering::Acquire), tag)) {
+            Some(slot) => Likely::In(slot),
+            None if bucket.beyond.load(Ordering::Acquire) == 0 => Likely::Absent,
+            None => Likely::Elsewhere,
+        }
+    }
+
     /// The first slot under this hash that `look` recognises.
     #[inline]
     pub(super) fn find<T>(&self, hash: u64, mut look: impl FnMut(u32) -> Option<T>) -> Option<T> {
+        let tag = tag(hash);
         for bucket in self.probe(hash) {
             for place in &bucket.places {
-                let word = place.load(Ordering::Acquire);
-                if word >> 32 == hash >> 32
-                    && word as u32 != 0
-                    && let Some(found) = look(word as u32 - 1)
+                if let Some(slot) = tagged(place.load(Ordering::Acquire), tag)
+                    && let Some(found) = look(slot)
                 {
                     return Some(found);
                 }

@@ -1,16 +1,21 @@
 //! Bounds of the tproxy table, and why each is what it is. They stand here and not with those of the crate because
 //! nothing else has to do with them.
 
-/// Entries a gateway holds unless told otherwise: one for each port of one foreign address. 64 bytes each and 32 for
-/// the two indexes, so 6 MiB.
+/// Entries a gateway holds unless told otherwise: one for each port of one foreign address. 64 bytes each, 32 to
+/// remember a claim, and some 16 in the two indexes: 7 MiB.
 pub const ENTRIES_DEFAULT: usize = 65_536;
 
-/// Most entries any table may hold: a slot number must fit the index word beside its tag.
-pub const ENTRIES_MAX: usize = 1 << 24;
+/// Most entries any table may hold: a slot number and its tag share an index word of 32 bits.
+pub const ENTRIES_MAX: usize = (1 << 24) - 2;
 
-/// Buckets a key may lie away from its home. At most half of all places are in use, so that a run of eight full
-/// buckets has a probability below one in a million million; beyond it the table says that it is full.
+/// Buckets a key may lie away from its home. At most 57 of a hundred places are in use, and then one bucket in
+/// thirty is full: a run of eight full ones has a probability of about one in a million million. Beyond it the table says
+/// that it is full.
 pub(crate) const PROBE_BUCKETS_MAX: usize = 8;
 
 /// Ports that ALLOC chooses from: what Linux takes for connections without a port of their own.
 pub(crate) const EPHEMERAL_PORTS: std::ops::RangeInclusive<u16> = 32_768..=60_999;
+
+/// Look-ups whose memory is asked for at once: a core has some ten to twenty outstanding misses, and a burst of a port
+/// is 32 packets.
+pub(crate) const LOOKUP_BURST: usize = 32;

@@ -6,9 +6,9 @@
 //! after has been removed while it looked, and "not there" is a true answer. So no reader ever waits or repeats.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-use super::entry::{Entry, Flags, Handle, WORDS, pack, unpack};
+use super::atomic::{AtomicU64, Ordering, fence};
+use super::entry::{Entry, Flags, Handle, Pattern, WORDS, pack, unpack};
 
 #[repr(align(64))]
 struct Line([AtomicU64; WORDS]);
@@ -36,10 +36,12 @@ fn state(generation: u32, flags: Flags) -> u64 {
     u64::from(generation) << 32 | u64::from(flags.bits())
 }
 
+#[inline]
 fn generation(state: u64) -> u32 {
     (state >> 32) as u32
 }
 
+#[inline]
 fn flags(state: u64) -> Flags {
     Flags::from_bits_retain(state as u32)
 }
@@ -58,20 +60,44 @@ impl Slots {
         self.lines.len()
     }
 
+    /// For readers: is the one looked for in this slot? Cheaper than reading it.
+    #[inline]
+    pub(super) fn fits(&self, slot: u32, pattern: &Pattern) -> bool {
+        let line = &self.lines[slot as usize].0;
+        pattern.fits(flags(line[0].load(Ordering::Acquire)), |word| line[word + 1].load(Ordering::Relaxed))
+    }
+
     /// For readers: the entry in a slot; None if it is free, or has changed hands while it was read.
+    #[inline]
     pub(super) fn read(&self, slot: u32) -> Option<Entry> {
         let line = &self.lines[slot as usize].0;
         let before = line[0].load(Ordering::Acquire);
-        let mut words = [0; WORDS - 1];
-        for (word, shared) in words.iter_mut().zip(&line[1..]) {
-            *word = shared.load(Ordering::Relaxed);
-        }
+        let words: [u64; WORDS - 1] = std::array::from_fn(|at| line[at + 1].load(Ordering::Relaxed));
         // Pairs with the fence in `publish`: whoever saw one of its words sees here that the line was retired.
         fence(Ordering::Acquire);
         let after = line[0].load(Ordering::Relaxed);
         let live = flags(before).contains(Flags::LIVE) && generation(before) == generation(after);
         let handle = Handle { slot, generation: generation(before) };
         live.then(|| Entry::from_words(&words, flags(before), handle))
+    }
+
+    /// For readers: the entry in a slot, if it is the one looked for.
+    #[inline]
+    pub(super) fn find(&self, slot: u32, pattern: &Pattern) -> Option<Entry> {
+        // It may change hands between the two: then nothing of that generation is there any more, and the generation of
+        // what is read is asked again.
+        let line = &self.lines[slot as usize].0;
+        let before = generation(line[0].load(Ordering::Acquire));
+        if !self.fits(slot, pattern) {
+            return None;
+        }
+        self.read(slot).filter(|entry| entry.handle.generation == before)
+    }
+
+    /// For readers: has the line fetched, so that several are on their way at once.
+    #[inline]
+    pub(super) fn touch(&self, slot: u32) -> u64 {
+        self.lines[slot as usize].0[0].load(Ordering::Relaxed)
     }
 
     /// For the core that uses an entry for a new flow. True unless it has been removed meanwhile, or is ONCE and

@@ -2,14 +2,15 @@
 //! the writer is doing.
 
 use std::hash::{BuildHasher, Hasher};
+use std::hint::black_box;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use foldhash::fast::FixedState;
 
-use super::entry::{Entry, Flags, pack};
-use super::index::Index;
-use super::limits::ENTRIES_MAX;
+use super::atomic::{AtomicUsize, Ordering};
+use super::entry::{Entry, Flags, Pattern, pack};
+use super::index::{Index, Likely};
+use super::limits::{ENTRIES_MAX, LOOKUP_BURST};
 use super::slots::Slots;
 
 /// The entries, shared by all cores. [`super::Writer`] is the only one to change them.
@@ -24,6 +25,17 @@ pub struct Table {
     /// Of those, entries with a remote; zero spares the first of two probes.
     pub(super) with_remote: AtomicUsize,
     hasher: FixedState,
+}
+
+/// The first packet of a flow, as the table is asked about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The protocol number.
+    pub protocol: u8,
+    /// Whom it is for.
+    pub destination: SocketAddr,
+    /// Whom it is from.
+    pub source: SocketAddr,
 }
 
 impl Table {
@@ -51,6 +63,50 @@ impl Table {
         let exact = if self.with_remote.load(Ordering::Acquire) > 0 { exact() } else { None };
         let entry = exact.or_else(wildcard)?;
         Some(Entry { asker: Some(source), ..entry })
+    }
+
+    /// [`Table::lookup_foreign`] for the first packets of a burst of flows, whose memory is fetched side by side: one
+    /// after the other, each would wait for two lines. `found` is called with the place in `flows` of each that has an
+    /// entry, in their order.
+    pub fn lookup_foreign_burst(&self, flows: &[Wanted], mut found: impl FnMut(usize, Entry)) {
+        if self.is_empty() {
+            return;
+        }
+        let some_have_a_remote = self.with_remote.load(Ordering::Acquire) > 0;
+        for (chunk, flows) in flows.chunks(LOOKUP_BURST).enumerate() {
+            // Loops of their own, as short as can be: what counts is how many loads fit into the core's window.
+            let mut hashes = [0; LOOKUP_BURST];
+            for (hash, flow) in hashes.iter_mut().zip(flows) {
+                *hash = self.foreign_hash(flow.protocol, flow.destination, None);
+            }
+            let hashes = &hashes[..flows.len()];
+            black_box(hashes.iter().fold(0, |touched, hash| touched ^ self.by_foreign.touch(*hash)));
+            let mut likely = [Likely::Absent; LOOKUP_BURST];
+            for (likely, hash) in likely.iter_mut().zip(hashes) {
+                *likely = self.by_foreign.likely(*hash);
+            }
+            let slots = likely.iter().map(|likely| if let Likely::In(slot) = likely { *slot } else { 0 });
+            black_box(slots.fold(0, |touched, slot| touched ^ self.slots.touch(slot)));
+            for (at, (flow, likely)) in flows.iter().zip(likely).enumerate() {
+                if some_have_a_remote {
+                    let entry = self.lookup_foreign(flow.protocol, flow.destination, flow.source);
+                    entry.into_iter().for_each(|entry| found(chunk * LOOKUP_BURST + at, entry));
+                    continue;
+                }
+                let pattern = Pattern::listener(flow.protocol, flow.destination, None);
+                let entry = match likely {
+                    _ if flow.destination.port() == 0 => None,
+                    Likely::Absent => None,
+                    Likely::In(slot) if self.slots.fits(slot, &pattern) => self.slots.find(slot, &pattern),
+                    Likely::In(_) | Likely::Elsewhere => self.listener_under(hashes[at], &pattern),
+                };
+                if let Some(entry) = entry
+                    && unclaimed(&entry)
+                {
+                    found(chunk * LOOKUP_BURST + at, Entry { asker: Some(flow.source), ..entry });
+                }
+            }
+        }
     }
 
     /// For a connection that leaves from `local`: the entry that gives it another source (or marks it).
@@ -84,18 +140,20 @@ impl Table {
     }
 
     pub(super) fn find_listener(&self, protocol: u8, foreign: SocketAddr, remote: Option<SocketAddr>) -> Option<Entry> {
-        let same = |entry: &Entry| {
-            entry.protocol == protocol && entry.foreign == foreign && entry.remote == remote && entry.listens()
-        };
-        let hash = self.foreign_hash(protocol, foreign, remote);
-        self.by_foreign.find(hash, |slot| self.slots.read(slot).filter(same))
+        self.listener_under(self.foreign_hash(protocol, foreign, remote), &Pattern::listener(protocol, foreign, remote))
+    }
+
+    #[inline]
+    fn listener_under(&self, hash: u64, pattern: &Pattern) -> Option<Entry> {
+        self.by_foreign.find(hash, |slot| self.slots.find(slot, pattern))
     }
 
     pub(crate) fn find_local(&self, protocol: u8, local: SocketAddr) -> Option<Entry> {
-        let same = |entry: &Entry| entry.protocol == protocol && entry.local == local;
-        self.by_local.find(self.local_hash(protocol, local), |slot| self.slots.read(slot).filter(same))
+        let pattern = Pattern::local(protocol, local);
+        self.by_local.find(self.local_hash(protocol, local), |slot| self.slots.find(slot, &pattern))
     }
 
+    #[inline]
     pub(super) fn foreign_hash(&self, protocol: u8, foreign: SocketAddr, remote: Option<SocketAddr>) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         write_address(&mut hasher, foreign, protocol);
@@ -118,10 +176,12 @@ impl std::fmt::Debug for Table {
     }
 }
 
+#[inline]
 fn unclaimed(entry: &Entry) -> bool {
     !entry.flags.contains(Flags::CLAIMED)
 }
 
+#[inline]
 fn write_address(hasher: &mut impl Hasher, address: SocketAddr, protocol: u8) {
     let (words, v6) = pack(address.ip());
     let rest = u64::from(address.port()) << 48 | u64::from(protocol) << 40;

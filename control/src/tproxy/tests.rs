@@ -366,6 +366,13 @@ proptest! {
                 }
             }
             prop_assert_eq!(table.len(), model.0.len());
+            let wanted: Vec<Wanted> = (0..12 * 3)
+                .map(|i| Wanted { protocol: TCP, destination: foreign_at(i / 3), source: source_at(i % 3) })
+                .collect();
+            let one_by_one = |flow: &Wanted| table.lookup_foreign(flow.protocol, flow.destination, flow.source);
+            let mut together = vec![None; wanted.len()];
+            table.lookup_foreign_burst(&wanted, |at, entry| together[at] = Some(entry));
+            prop_assert_eq!(together, wanted.iter().map(one_by_one).collect::<Vec<_>>());
             for port in 0..12 {
                 let connects = |(_, remote, flags): &(u16, Option<u16>, Flags)| {
                     flags.contains(Flags::CONNECT) || flags.contains(Flags::ESTABLISHED) && remote.is_some()
