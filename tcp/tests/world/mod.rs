@@ -149,6 +149,8 @@ pub(crate) struct World {
     refused: Vec<(usize, IcmpError)>,
     /// Segments marked; segments seen with ECE and with CWR, after the handshake.
     pub(crate) marked: u64,
+    /// The longest that either queue was, bytes.
+    pub(crate) longest: u64,
     pub(crate) echoes: u64,
     pub(crate) answers: u64,
 }
@@ -201,6 +203,7 @@ impl World {
             too_big: 0,
             refused: Vec::new(),
             marked: 0,
+            longest: 0,
             echoes: 0,
             answers: 0,
         }
@@ -224,6 +227,7 @@ impl World {
             }
             let Some(next) = self.next_event() else { return false };
             if next > end {
+                self.now = end;
                 return false;
             }
             self.now = self.now.max(next);
@@ -415,6 +419,7 @@ impl World {
         if waiting > wire.queue {
             return;
         }
+        self.longest = self.longest.max(waiting);
         let ecn = self.mark(header, ecn, waiting > wire.marks_above);
         self.busy_until[from] = start + size * 8_000_000_000 / wire.rate;
         let done = Instant::from_micros(self.busy_until[from].div_ceil(1_000));
