@@ -5,12 +5,13 @@
 //! [`deadline`](Connection::deadline). Time never goes back. Output goes missing only on the wire: what `poll_transmit`
 //! gave counts as sent.
 //!
-//! **Where what is.** `arrival.rs`: a segment's way, in the order of RFC 9293, 3.10.7. `handshake.rs`: before both SYNs are
+//! **Where what is.** `expected.rs`: the short way of nearly all segments. `arrival.rs`: a segment's way, in the order of RFC 9293, 3.10.7. `handshake.rs`: before both SYNs are
 //! acknowledged. `output.rs`: what to say next. `timeout.rs`: when a deadline comes. `close.rs`: the ways to end. The halves
 //! ([`Transmit`], [`Receive`]) know nothing of states; this is the parent that decides.
 
 mod arrival;
 mod close;
+mod expected;
 mod handshake;
 mod observe;
 mod output;
@@ -100,6 +101,11 @@ pub struct Connection<P> {
     recent: Recent,
     segments_in: u32,
     segments_out: u32,
+    /// Of those that came in: how many took the short way.
+    expected: u32,
+    /// Both ways must do the same: see `expected/tests.rs`.
+    #[cfg(test)]
+    long_way: bool,
     /// In milliseconds modulo 2^32.
     last_heard: u32,
     timers: Timers,
@@ -167,6 +173,9 @@ impl<P: Payload> Connection<P> {
             recent: Recent::default(),
             segments_in: 0,
             segments_out: 0,
+            expected: 0,
+            #[cfg(test)]
+            long_way: false,
             last_heard: now.tick(),
             timers: Timers::new(),
             transmit: Transmit::new(now, Position::of_syn(opening.isn), settings),

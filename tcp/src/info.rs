@@ -61,6 +61,8 @@ pub struct Info {
     pub segs_out: u64,
     /// Segments received.
     pub segs_in: u64,
+    /// Segments received that took the short way of those that were expected.
+    pub segs_in_predicted: u64,
     /// Payload bytes sent for the first time.
     pub bytes_sent: u64,
     /// Payload bytes sent again.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use smallvec::SmallVec;
 
 use crate::discard::Discard;
-use crate::lazy::Lazy;
+use crate::lazy::{Empty, Lazy};
 use crate::limits;
 use crate::options::SackBlocks;
 use crate::payload::Payload;
@@ -87,6 +87,25 @@ impl<P: Payload> Receive<P> {
         let piece = self.ready.held()?.pop_front()?;
         self.unread -= length(&piece);
         Some(piece)
+    }
+
+    /// Whether text that begins at RCV.NXT, in so many pieces, can be taken whole and leaves nothing to think about.
+    pub(crate) fn expects(&self, text: u64, pieces: usize) -> bool {
+        self.next + text <= self.window.right()
+            && !self.finished
+            && self.reassembly.is_forgettable()
+            && self.ready.len() + pieces <= limits::READY_PIECES_MAX
+    }
+
+    /// Takes it, up to `end`.
+    pub(crate) fn take_expected(&mut self, end: Position, payload: SmallVec<[P; 1]>) {
+        for piece in payload {
+            if !piece.is_empty() {
+                self.unread += length(&piece);
+                self.ready.push_back(piece);
+            }
+        }
+        self.next = end;
     }
 
     /// Takes the text of an acceptable segment.

@@ -104,6 +104,16 @@ impl Recovery {
         }
     }
 
+    /// No acknowledgment is waited for that would decide anything.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.phase == Phase::Open
+            && self.tail_probe.is_none()
+            && self.undo.is_none()
+            && self.forward.is_none()
+            && self.duplicates == 0
+            && self.assumed == 0
+    }
+
     /// A repair begins.
     pub(crate) fn begin(&mut self, phase: Phase, point: Position) {
         self.phase = phase;

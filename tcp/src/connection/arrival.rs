@@ -19,20 +19,28 @@ use crate::transmit::AckFacts;
 
 /// Where a segment lies.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+pub(super) struct Place {
     /// Its first byte of text.
-    start: Position,
+    pub(super) start: Position,
     /// After its text and FIN.
-    end: Position,
+    pub(super) end: Position,
     /// Bytes of text.
-    text: u64,
-    fin: bool,
+    pub(super) text: u64,
+    pub(super) fin: bool,
 }
 
 impl<P: Payload> Connection<P> {
     /// A segment arrived. `Err`: it, or its text, was not used; it may still have to be answered.
     pub fn handle_segment(&mut self, now: Instant, segment: Segment<P>) -> Result<Signals, Discard> {
         self.segments_in = self.segments_in.wrapping_add(1);
+        #[cfg(test)]
+        if self.long_way && self.state.is_synchronized() {
+            return self.arrival(now, segment);
+        }
+        if let Some(place) = self.expects(&segment) {
+            self.expected = self.expected.wrapping_add(1);
+            return Ok(self.arrival_of_expected(now, &place, segment));
+        }
         match self.state {
             State::Closed => Err(Discard::Closed),
             State::SynSent => self.arrival_in_syn_sent(now, &segment),
@@ -167,7 +175,7 @@ impl<P: Payload> Connection<P> {
     }
 
     /// RFC 7323, 4.3: "If SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent, then SEG.TSval is copied to TS.Recent".
-    fn note_timestamp(&mut self, now: Instant, header: &Header, place: &Place) {
+    pub(super) fn note_timestamp(&mut self, now: Instant, header: &Header, place: &Place) {
         let Some(timestamp) = header.options.timestamp.filter(|_| self.agreed.timestamps) else { return };
         if place.start <= self.receive.window().acked() {
             self.recent = Recent { value: timestamp.value, at: now.tick() };
@@ -209,7 +217,7 @@ impl<P: Payload> Connection<P> {
         Ok(signals)
     }
 
-    fn take_ack(&mut self, now: Instant, header: &Header, place: &Place, ack: Position) -> Signals {
+    pub(super) fn take_ack(&mut self, now: Instant, header: &Header, place: &Place, ack: Position) -> Signals {
         let (had_room, was_finished) = (self.transmit.room() > 0, self.transmit.is_finished());
         let facts = AckFacts {
             now,
@@ -267,12 +275,7 @@ impl<P: Payload> Connection<P> {
         let mut signals = Signals::empty();
         if arrival.in_order > 0 {
             signals |= Signals::READABLE;
-            let bytes = u32::try_from(arrival.in_order).unwrap_or(u32::MAX);
-            let delay = self.terms.delayed_ack();
-            self.acknowledge.now |= delay.is_zero();
-            if self.acknowledge.on_data(bytes) == Due::Later {
-                self.timers.set_if_stopped(Timer::DelayedAck, now + delay);
-            }
+            self.on_in_order(now, arrival.in_order);
         }
         if arrival.disorder || arrival.refused.is_some() {
             self.acknowledge.on_disorder();
@@ -284,6 +287,15 @@ impl<P: Payload> Connection<P> {
         match arrival.refused {
             Some(discard) if signals.is_empty() => Err(discard),
             _ => Ok(signals),
+        }
+    }
+
+    /// RCV.NXT moved by so many bytes of text: when to acknowledge them.
+    pub(super) fn on_in_order(&mut self, now: Instant, bytes: u64) {
+        let delay = self.terms.delayed_ack();
+        self.acknowledge.now |= delay.is_zero();
+        if self.acknowledge.on_data(u32::try_from(bytes).unwrap_or(u32::MAX)) == Due::Later {
+            self.timers.set_if_stopped(Timer::DelayedAck, now + delay);
         }
     }
 

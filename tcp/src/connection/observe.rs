@@ -70,6 +70,7 @@ impl<P: Payload> Connection<P> {
             probes: u32::from(self.probes),
             segs_out: u64::from(self.segments_out),
             segs_in: u64::from(self.segments_in),
+            segs_in_predicted: u64::from(self.expected),
             bytes_sent: sent,
             bytes_retrans: counts.bytes_again,
             total_retrans: counts.segments_again,

@@ -106,6 +106,17 @@ impl<P: Payload> Transmit<P> {
         Acked { advanced, reordering }
     }
 
+    /// Nothing is being repaired or found out, so that a segment which acknowledges nothing new says only what the window is.
+    pub(crate) fn is_calm(&self) -> bool {
+        let quiet = !self.recovery.is_held() || (self.board.is_empty() && self.recovery.is_calm());
+        quiet && !self.congestion.is_model()
+    }
+
+    /// The window that such a segment tells.
+    pub(crate) fn note_window(&mut self, seq: Position, ack: Position, field: u16) {
+        self.window.update(seq, ack, field);
+    }
+
     /// Marks what the blocks say; gives the block that reports a duplicate (RFC 2883, 4: the first, if it lies below the
     /// cumulative acknowledgment or inside of the second).
     fn take_sack(&mut self, facts: &AckFacts<'_>, delivered: &mut Delivered) -> Option<(Position, Position)> {
