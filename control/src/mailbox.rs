@@ -90,8 +90,12 @@ pub struct CoreReport {
     pub flows: u64,
     /// Sessions that proxies serve.
     pub sessions: u64,
-    /// Of those, handshakes not finished.
+    /// Handshakes not finished.
     pub half_open: u64,
+    /// Connections of which only TIME-WAIT is left.
+    pub time_wait: u64,
+    /// Interfaces whose SYNs are answered by cookies, because of a flood.
+    pub flooded: u64,
     /// TSC cycles in turns that had something to do.
     pub busy_cycles: u64,
     /// TSC cycles in turns that had not.

@@ -73,7 +73,9 @@ impl Scrape {
         gauge(to, "core_generation", "Policy that the core decides new flows by", each(|core| core.generation))?;
         gauge(to, "flows", "Flows in the core's table", each(|core| core.flows))?;
         gauge(to, "sessions", "Sessions that proxies serve", each(|core| core.sessions))?;
-        gauge(to, "half_open", "Sessions whose handshakes are not finished", each(|core| core.half_open))?;
+        gauge(to, "half_open", "Handshakes that are not finished", each(|core| core.half_open))?;
+        gauge(to, "time_wait", "Connections of which only TIME-WAIT is left", each(|core| core.time_wait))?;
+        gauge(to, "flooded", "Interfaces whose SYNs are answered by cookies", each(|core| core.flooded))?;
         counter(to, "busy_cycles", "TSC cycles in turns with work", each(|core| core.busy_cycles))?;
         counter(to, "idle_cycles", "TSC cycles in turns without work", each(|core| core.idle_cycles))
     }

@@ -13,7 +13,6 @@ use crate::icmp_error;
 use crate::nic::Nic;
 use crate::packet::emit::{self, IpOut};
 use crate::packet::icmp;
-use crate::session::{Held, SessionKey};
 use crate::worker::{Arrival, Worker};
 
 impl<N: Nic> Worker<N> {
@@ -28,14 +27,6 @@ impl<N: Nic> Worker<N> {
         let Some(reset) = tcp::reset_for(header, payload_len) else { return };
         let ip = IpOut::new(arrival.ip.destination, arrival.ip.source);
         self.send_reset(now, arrival.interface, &ip, &reset);
-    }
-
-    /// Refuses a held client as the server refused us.
-    pub(crate) fn refuse_held(&mut self, now: Instant, key: SessionKey, held: &Held) {
-        let Some(session) = self.sessions.get(key) else { return };
-        let Some(reset) = tcp::reset_for(&held.syn, 0) else { return };
-        let ip = IpOut::new(session.original.ip(), session.client.ip());
-        self.send_reset(now, session.interface, &ip, &reset);
     }
 
     fn send_reset(&mut self, now: Instant, interface: InterfaceId, ip: &IpOut, reset: &tcp::Header) {
@@ -69,15 +60,6 @@ impl<N: Nic> Worker<N> {
         self.deliver(now, &next_hop, frame, |frame, link| {
             icmp_error::write(frame, link, ours, kind, arrival.packet, bytes, &offloads).is_ok()
         });
-    }
-
-    /// Tells a held client what `from` says about its SYN.
-    pub(crate) fn tell_held(&mut self, now: Instant, key: SessionKey, quote: &[u8], from: IpAddr, wire: icmp::Wire) {
-        let Some(session) = self.sessions.get(key) else { return };
-        let (interface, client) = (session.interface, session.client.ip());
-        if from.is_ipv4() == client.is_ipv4() {
-            self.relay_error(now, interface, from, client, quote, wire);
-        }
     }
 
     /// Sends an error about a packet that is no longer at hand; `interface` is where its sender is.

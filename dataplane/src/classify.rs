@@ -24,7 +24,10 @@ impl<N: Nic> Worker<N> {
         if let Transport::Tcp { header, .. } = &ip.kind
             && !is_opening(header)
         {
-            return self.stray(now, arrival);
+            if !self.redeem_cookie(now, key, arrival) {
+                self.stray(now, arrival);
+            }
+            return;
         }
         if let Transport::Icmp(icmp::Message::EchoReply(_) | icmp::Message::Other { .. }) = &ip.kind {
             return self.counters.count(Counter::IcmpUnmatched);
@@ -36,7 +39,9 @@ impl<N: Nic> Worker<N> {
             return self.counters.count(Counter::Multicast);
         }
         let flow = self.new_flow(now, arrival);
-        let decision = self.decide(&flow);
+        // A SYN that will be answered by a cookie has proven nothing yet: it may not use an entry up.
+        let claims = !matches!(ip.kind, Transport::Tcp { .. }) || !self.is_flooded(now, arrival.interface);
+        let decision = self.decide(&flow, claims);
         match decision.verdict {
             Verdict::Proxy { .. } => self.open_session(now, key, arrival, &decision),
             Verdict::Forward => self.open_forward(now, key, arrival),
@@ -46,7 +51,7 @@ impl<N: Nic> Worker<N> {
         }
     }
 
-    fn new_flow(&self, now: Instant, arrival: &Arrival<'_, N::Frame>) -> NewFlow {
+    pub(crate) fn new_flow(&self, now: Instant, arrival: &Arrival<'_, N::Frame>) -> NewFlow {
         let ip = arrival.ip;
         let wall = self.unix_at_zero.saturating_add_unsigned(now.as_micros() / 1_000_000);
         NewFlow {
@@ -60,13 +65,13 @@ impl<N: Nic> Worker<N> {
 
     /// Entries before rules; an entry for one connection only is claimed by the flow that would get in by it, and
     /// whoever loses the claim goes on as if the entry were not there.
-    fn decide(&mut self, flow: &NewFlow) -> Decision {
+    pub(crate) fn decide(&mut self, flow: &NewFlow, claims: bool) -> Decision {
         let policy = Arc::clone(&self.policy);
         let entry = self.table.lookup_foreign(flow.protocol, flow.destination, flow.source);
         let matched = entry.as_ref().map(entry_match);
         let decision = policy.decide(flow, matched.as_ref(), &mut self.memory, &mut NoTrace);
         let Some(entry) = entry else { return decision };
-        if !takes(&decision) || self.claim(&entry) {
+        if !claims || !takes(&decision) || self.claim(&entry) {
             return decision;
         }
         policy.decide(flow, None, &mut self.memory, &mut NoTrace)

@@ -130,7 +130,7 @@ pub struct Capacity {
     pub flows: usize,
     /// Sessions that are served, or wait to be.
     pub sessions: usize,
-    /// Sessions whose client is not established yet: what a SYN flood can take.
+    /// Handshakes that get a record: beyond, SYN cookies answer (see [`half_open_share`]).
     pub half_open: usize,
 }
 
@@ -158,6 +158,18 @@ impl Capacity {
         2 * self.sessions + self.time_wait()
     }
 }
+
+/// Handshakes of one interface that begin its flood mode: three quarters of the core's budget, so that a flood from one
+/// side leaves the others theirs.
+pub const fn half_open_share(budget: usize) -> usize {
+    budget - budget / 4
+}
+
+/// How long a SYN cookie may be brought back: two of its minutes, the present and the one before.
+pub const COOKIE_LIFETIME: Duration = Duration::from_secs(120);
+
+/// How long one secret makes cookies: who could find it by trying has an hour (RFC 4987 3.6 wants it changed).
+pub const COOKIE_SECRET_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// Timers handled in a turn; more wait for the next, so that packets are not lost meanwhile.
 pub const TIMERS_PER_TURN: usize = 256;
@@ -189,10 +201,6 @@ pub const FREE_SHARE_FOR_ALL: u8 = 64;
 /// buffer each, so bytes say nothing about it.
 pub const PIECES_UNDER_PRESSURE: usize = 40;
 
-/// Bytes kept of a held SYN's packet: RFC 1812 4.3.2.3 wants as much as fits 576 bytes in the error, and the largest
-/// SYN is 60 + 60 bytes (IPv4) or 40 + 60 (IPv6).
-pub const QUOTE_BYTES: usize = 128;
-
 /// What a connection may hold unread. Twice the largest bandwidth-delay product of a gigabit at a millisecond; larger
 /// paths are bounded by it until windows tune themselves.
 pub const RECEIVE_BUFFER: u32 = 512 << 10;
@@ -202,6 +210,9 @@ pub const SEND_BUFFER: u32 = 512 << 10;
 
 /// Window scale of the handshakes that are our own (not mirrored): enough for [`RECEIVE_BUFFER`] and Linux's usual one.
 pub const WINDOW_SCALE: u8 = 7;
+
+/// Window of a SYN-ACK of our own: it is never scaled (RFC 7323 2.2), and [`RECEIVE_BUFFER`] is larger.
+pub const WINDOW_ON_SYN: u16 = u16::MAX;
 
 /// Time to live of what we send in our own name.
 pub const TTL: u8 = 64;

@@ -153,8 +153,9 @@ impl<N: Nic> Worker<N> {
                     self.leg_unreachable(now, session, leg, header.seq);
                 }
             }
+            Some(Step::HalfOpen { key, leg }) => self.half_open_unreachable(now, key, leg),
             Some(Step::Forward { forward, .. }) => self.forward_unreachable(now, forward, ip, frame),
-            None => {}
+            Some(Step::TimeWait { .. }) | None => {}
         }
     }
 
@@ -166,9 +167,6 @@ impl<N: Nic> Worker<N> {
         leg: Leg,
         seq: tcp::SeqNumber,
     ) {
-        if leg == Leg::Server && self.sessions.get(session).is_some_and(|s| s.held.is_some()) {
-            return self.mirror_no_neighbour(now, session);
-        }
         let error = tcp::IcmpError { kind: tcp::IcmpKind::Unreachable { hard: false }, seq };
         self.icmp_to_leg(now, session, leg, error);
     }

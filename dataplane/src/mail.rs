@@ -15,6 +15,7 @@ use crate::counters::Counter;
 use crate::limits;
 use crate::nic::{Nic, PortId};
 use crate::route::Routes;
+use crate::session::half_open::HalfOpenKey;
 use crate::session::{Ended, Session, SessionKey};
 use crate::socket::{Leg, SocketKey};
 use crate::task::Reply;
@@ -64,6 +65,10 @@ impl<N: Nic> Worker<N> {
     /// Ends every session with a reset and lets those go out.
     fn stop(&mut self, now: Instant) {
         self.draining = true;
+        let handshakes: Vec<HalfOpenKey> = self.half_open.iter().map(|(key, _)| key).collect();
+        for handshake in handshakes {
+            self.cut_half_open(now, handshake, proxy::Reason::Cut);
+        }
         let sessions: Vec<SessionKey> = self.sessions.keys().collect();
         for session in sessions {
             self.cut(now, session, Ended::unserved(proxy::Reason::Cut));
@@ -100,7 +105,9 @@ impl<N: Nic> Worker<N> {
             generation: self.policy.generation(),
             flows: self.flows.len() as u64,
             sessions: self.serving as u64,
-            half_open: self.half_open as u64,
+            half_open: self.half_open.len() as u64,
+            time_wait: self.time_wait.len() as u64,
+            flooded: self.half_open.flood.flooded() as u64,
             busy_cycles: self.busy.busy_cycles,
             idle_cycles: self.busy.idle_cycles,
             counters: self.counters.iter().collect(),
@@ -136,7 +143,11 @@ impl<N: Nic> Worker<N> {
     fn list_flows(&self, now: Instant, limit: usize) -> Vec<FlowRecord> {
         let sessions = self.sessions.values().map(|session| self.session_record(now, session));
         let forwards = self.forwards.values().map(|forward| self.forward_record(now, forward));
-        sessions.chain(forwards).take(limit).collect()
+        let handshakes = self.half_open.iter().filter_map(|(_, handshake)| {
+            let session = handshake.session(&self.flows)?;
+            Some(FlowRecord { state: handshake.stage().to_owned(), ..self.session_record(now, &session) })
+        });
+        sessions.chain(forwards).chain(handshakes).take(limit).collect()
     }
 
     fn session_record(&self, now: Instant, session: &Session) -> FlowRecord {

@@ -23,8 +23,9 @@ impl<N: Nic> Worker<N> {
         let reverse = Key::new(arrival.interface, quote.protocol, quote.destination_socket(), quote.source_socket());
         match self.flows.find(&reverse).map(|id| self.flows[id]) {
             Some(Step::Proxy { session, leg }) => self.about_leg(now, session, leg, arrival, error),
+            Some(Step::HalfOpen { key, leg }) => self.half_open_icmp(now, key, leg, arrival.ip.source, error),
             Some(Step::Forward { forward, .. }) => self.forward_related(now, forward, arrival, quote),
-            None => self.counters.count(Counter::IcmpUnmatched),
+            Some(Step::TimeWait { .. }) | None => self.counters.count(Counter::IcmpUnmatched),
         }
     }
 
@@ -37,18 +38,6 @@ impl<N: Nic> Worker<N> {
         error: &icmp::Error,
     ) {
         let Some(seq) = error.quote.seq else { return self.counters.count(Counter::IcmpUnmatched) };
-        let held = self.sessions.get(session).and_then(|session| session.held.as_ref());
-        let mtu = match error.kind {
-            ErrorKind::TooBig { mtu } => Some(mtu),
-            _ => None,
-        };
-        // Before the server has answered nothing but our SYN is out: an error about it is the server's answer.
-        if let (Some(held), None, Leg::Server) = (held, mtu, leg) {
-            if held.syn.seq != seq {
-                return self.counters.count(Counter::IcmpUnmatched);
-            }
-            return self.mirror_icmp(now, session, arrival.ip.source, error);
-        }
         self.counters.count(Counter::IcmpDelivered);
         let kind = match error.kind {
             ErrorKind::TooBig { mtu } => IcmpKind::TooBig { mtu: payload_of(mtu, arrival.ip.source.is_ipv6()) },
@@ -71,7 +60,7 @@ impl<N: Nic> Worker<N> {
             signals
         };
         if signals != Signals::empty() {
-            self.socket_event(now, key, signals, None);
+            self.socket_event(key, signals);
         }
     }
 }

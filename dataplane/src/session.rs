@@ -2,23 +2,30 @@
 //!
 //! ```text
 //!             accept: mirror                                     accept: immediate
-//! SYN ──→ HELD  (SYN to the server, nothing answered)       SYN ──→ ANSWERED (SYN-ACK is ours)
+//! SYN ──→ HELD  (SYN to the server, nothing answered)       SYN ──→ ANSWERED (SYN-ACK is ours) ←── or a SYN cookie
 //!          │ server's SYN-ACK: ours to the client, with its numbers   │ client's ACK
 //!          │ refusal, ICMP, silence: the same to the client           ↓
 //!          ↓ client's ACK                                            RUNNING ── connect() ──→ server leg
 //!         RUNNING: the proxy task has both streams
 //!          ↓ the task returns (or panics, or is cut)
 //!         CLOSING: what was written is still delivered, FINs are exchanged
-//!          ↓ both connections closed, TIME-WAIT over
+//!          ↓ both connections closed, or left to a record in TIME-WAIT
 //!         gone
 //! ```
 //!
-//! The parts: [`open`] admits a new flow, [`mirror`] carries the server's answer to the held client, [`serve`] runs
-//! the proxy and ends the session. A session keeps the policy it was decided under until it is gone.
+//! The parts, in the order of a session's life: [`open`] admits a new flow, [`half_open`] and [`mirror`] carry its
+//! handshake, [`flood`] those that get no record, [`establish`] makes a session of it, [`connect`] the server's side,
+//! [`serve`] hears the proxy and ends the session, [`time_wait`] is what is left. Up to HELD and ANSWERED there is no
+//! [`Session`] and no connection. A session keeps the policy it was decided under until it is gone.
 
+pub mod connect;
+pub mod establish;
+pub mod flood;
+pub mod half_open;
 pub mod mirror;
 pub mod open;
 pub mod serve;
+pub mod time_wait;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +33,6 @@ use std::sync::Arc;
 use async_task::Task;
 use control::policy::{InterfaceId, ListenerId, Policy, RuleRef, Service, ServiceId, ZoneId};
 use slotmap::{SlotMap, new_key_type};
-use smallvec::SmallVec;
 use tcp::Instant;
 
 use crate::flow::FlowId;
@@ -75,12 +81,8 @@ pub struct Session {
     pub client_socket: Option<SocketKey>,
     /// The server's connection, once there is one.
     pub server_socket: Option<SocketKey>,
-    /// The client's SYN while it is held.
-    pub held: Option<Box<Held>>,
     /// Who waits for the server leg (`accept: immediate`).
     pub connecting: Option<Reply<Result<SocketKey, proxy::ConnectError>>>,
-    /// The client's handshake is complete: it no longer counts as half-open.
-    pub established: bool,
     /// The proxy.
     pub task: Option<Task<()>>,
     /// How it ended, when it has.
@@ -111,21 +113,8 @@ impl Session {
 
     /// One word for listings.
     pub fn stage(&self) -> &'static str {
-        match (&self.held, &self.task, self.ended) {
-            (Some(_), ..) => "held",
-            (None, None, None) => "answered",
-            (None, Some(_), None) => "running",
-            (.., Some(_)) => "closing",
-        }
+        if self.ended.is_some() { "closing" } else { "running" }
     }
-}
-
-/// A SYN that waits for the server's answer.
-pub struct Held {
-    /// Its TCP header.
-    pub syn: tcp::Header,
-    /// The IP packet, cut: what an ICMP error to the client quotes.
-    pub packet: SmallVec<[u8; 96]>,
 }
 
 /// How a session ended.

@@ -57,10 +57,49 @@ pub struct Path {
     pub next_hop: NextHop,
     /// Generation of the policy the next hop was looked up in.
     pub generation: u64,
+    /// What else the IP header says.
+    pub marks: IpMarks,
+}
+
+/// The ECN field of the traffic class (RFC 3168 5); the rest is DSCP.
+pub(crate) const ECN_BITS: u8 = 3;
+
+/// What an IP header says beside the addresses: of a mirrored leg what the other end's says, so that nobody sees by
+/// them that there is a gateway, but for the TTL that each router takes one from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpMarks {
+    /// IPv6 flow label: the same for all of a flow (RFC 6437 3).
+    pub flow_label: u32,
+    /// IPv4 identification of the next packet; 0: of all. It means nothing (RFC 6864 4.1: we never fragment), but
+    /// hosts have habits: most count, some say 0.
+    pub identification: u16,
     /// Time to live of what we send.
     pub ttl: u8,
     /// DSCP (upper six bits) of what we send; ECN is the connection's.
     pub dscp: u8,
+}
+
+impl IpMarks {
+    /// Of a packet that is passed on by a router.
+    pub(crate) fn passed_on<F: crate::nic::Frame>(arrival: &crate::worker::Arrival<'_, F>) -> Self {
+        let ip = arrival.ip;
+        let header = &arrival.frame.data()[ip.header.clone()];
+        let identification = if ip.source.is_ipv4() { u16::from_be_bytes([header[4], header[5]]) } else { 0 };
+        let (ttl, dscp) = (ip.ttl.saturating_sub(1).max(1), ip.tos & !ECN_BITS);
+        Self { flow_label: ip.flow_label, identification, ttl, dscp }
+    }
+
+    /// Of our own answer to a packet.
+    pub(crate) fn of_answer(ip: &crate::packet::Ip) -> Self {
+        Self { flow_label: 0, identification: 0, ttl: crate::limits::TTL, dscp: ip.tos & !ECN_BITS }
+    }
+
+    /// Of what follows `packets` packets with these.
+    pub(crate) fn next(self, packets: u16) -> Self {
+        let counted = self.identification.wrapping_add(packets);
+        let identification = if self.identification == 0 { 0 } else { counted.max(1) };
+        Self { identification, ..self }
+    }
 }
 
 /// One terminated connection.
@@ -81,10 +120,6 @@ pub struct Socket<P: tcp::Payload> {
     pub was_owned: bool,
     /// Which timer of the wheel counts; later ones that still ring are ignored.
     pub armed: Option<Instant>,
-    /// It says nothing (but RST) until the session's client is established: see [`crate::session::mirror`].
-    pub muted: bool,
-    /// It is in the core's list of those in TIME-WAIT.
-    pub waits: bool,
     touched: bool,
     /// The task's: it reads and writes by one waker (see [`proxy::stream`]).
     pub(crate) waker: Option<Waker>,
@@ -102,8 +137,6 @@ impl<P: tcp::Payload> Socket<P> {
             owned: false,
             was_owned: false,
             armed: None,
-            muted: false,
-            waits: false,
             touched: false,
             waker: None,
         }
@@ -172,14 +205,6 @@ impl<P: tcp::Payload> Sockets<P> {
         }
     }
 
-    /// Lets it speak from now on.
-    pub fn unmute(&mut self, key: SocketKey) {
-        if let Some(socket) = self.sockets.get_mut(key) {
-            socket.muted = false;
-            self.touch(key);
-        }
-    }
-
     /// The touched ones, for the turn's end; `keys` is the caller's to reuse.
     pub fn take_touched(&mut self, keys: &mut Vec<SocketKey>) {
         std::mem::swap(&mut self.touched, keys);
@@ -204,6 +229,8 @@ pub enum Timer {
     Socket(SocketKey),
     /// A sleeping task.
     Alarm(AlarmKey),
+    /// A handshake's SYN or SYN-ACK is to be said again, or given up.
+    HalfOpen(crate::session::half_open::HalfOpenKey),
     /// A server has had its service's time to answer.
     Connect(SessionKey, SocketKey),
     /// A forwarded flow may have expired.

@@ -3,6 +3,8 @@
 use crate::flow::tracking::Direction;
 use crate::forward::ForwardKey;
 use crate::session::SessionKey;
+use crate::session::half_open::HalfOpenKey;
+use crate::session::time_wait::TimeWaitKey;
 use crate::socket::Leg;
 
 /// The value of a flow table entry.
@@ -14,6 +16,18 @@ pub enum Step {
         session: SessionKey,
         /// Which of its connections.
         leg: Leg,
+    },
+    /// A handshake under way.
+    HalfOpen {
+        /// Its record.
+        key: HalfOpenKey,
+        /// Whose segments come in by this flow.
+        leg: Leg,
+    },
+    /// A connection that is over, but for old segments.
+    TimeWait {
+        /// Its record.
+        key: TimeWaitKey,
     },
     /// Routed on, tracked.
     Forward {

@@ -6,9 +6,7 @@ use std::rc::Rc;
 use smallvec::{SmallVec, smallvec};
 use tcp::{Ecn, Instant, Segment, Signals, State};
 
-use crate::classify::is_opening;
 use crate::counters::Counter;
-use crate::flow::Key;
 use crate::limits;
 use crate::link::Delivery;
 use crate::nic::{Frame, Nic};
@@ -20,27 +18,13 @@ use crate::worker::{Arrival, SliceOf, Worker};
 
 impl<N: Nic> Worker<N> {
     /// A segment of a proxied flow: input of its connection.
-    pub(crate) fn proxied(
-        &mut self,
-        now: Instant,
-        session: SessionKey,
-        leg: Leg,
-        key: Key,
-        arrival: Arrival<'_, N::Frame>,
-    ) {
+    pub(crate) fn proxied(&mut self, now: Instant, session: SessionKey, leg: Leg, arrival: Arrival<'_, N::Frame>) {
         let Transport::Tcp { header, payload } = &arrival.ip.kind else {
             return self.counters.count(Counter::TcpOutOfState);
         };
         let Some(socket) = self.sessions.get(session).and_then(|session| session.socket(leg)) else {
-            if leg == Leg::Client && self.while_held(now, session, header) {
-                self.classify(now, key, &arrival);
-            }
-            return;
+            return self.counters.count(Counter::TcpOutOfState);
         };
-        if self.may_reuse(socket, header) {
-            self.reap(now, socket);
-            return self.classify(now, key, &arrival);
-        }
         if !payload.is_empty() && self.is_greedy(session) {
             return self.counters.count(Counter::MemoryPressure);
         }
@@ -56,7 +40,7 @@ impl<N: Nic> Worker<N> {
         };
         let signals = self.feed(now, socket, segment);
         if signals.intersects(Signals::ESTABLISHED | Signals::CLOSED | Signals::RESET) {
-            self.socket_event(now, socket, signals, Some(ip));
+            self.socket_event(socket, signals);
         }
     }
 
@@ -70,17 +54,6 @@ impl<N: Nic> Worker<N> {
         let sockets = self.shared.sockets.borrow();
         let held = |leg| session.socket(leg).and_then(|key| sockets.get(key)).map_or(0, |s| s.connection.pieces());
         held(Leg::Client) + held(Leg::Server) >= limits::PIECES_UNDER_PRESSURE
-    }
-
-    /// RFC 6191, RFC 9293 3.6.1: a SYN may open a new connection where an old one is in TIME-WAIT.
-    fn may_reuse(&self, socket: SocketKey, header: &tcp::Header) -> bool {
-        is_opening(header)
-            && self
-                .shared
-                .sockets
-                .borrow()
-                .get(socket)
-                .is_some_and(|s| s.connection.state() == State::TimeWait && !s.owned && s.connection.may_reuse(header))
     }
 
     fn feed(&mut self, now: Instant, key: SocketKey, segment: Segment<SliceOf<N>>) -> Signals {
@@ -124,7 +97,7 @@ impl<N: Nic> Worker<N> {
             signals
         };
         if signals.intersects(Signals::ESTABLISHED | Signals::CLOSED | Signals::RESET) {
-            self.socket_event(now, key, signals, None);
+            self.socket_event(key, signals);
         }
     }
 
@@ -145,9 +118,6 @@ impl<N: Nic> Worker<N> {
         let shared = Rc::clone(&self.shared);
         let mut sockets = shared.sockets.borrow_mut();
         let Some(socket) = sockets.get_mut(key) else { return };
-        if socket.muted && socket.connection.error().is_none() {
-            return;
-        }
         if socket.path.generation != self.policy.generation() {
             self.reroute(&mut socket.path);
         }
@@ -162,10 +132,12 @@ impl<N: Nic> Worker<N> {
             let Some(header) = socket.connection.poll_transmit(now, limit, &mut chunks) else { break };
             budget -= 1;
             let tso_mss = tso.then_some(socket.connection.mss());
+            let cut = chunks.iter().map(tcp::Payload::len).sum::<usize>() / usize::from(socket.connection.mss()).max(1);
             let ecn = socket.connection.ecn_codepoint();
             if self.send_segment(now, &socket.path, ecn, &header, &chunks, tso_mss) == Delivery::Unreachable {
                 unreachable = Some(header.seq);
             }
+            socket.path.marks = socket.path.marks.next(cut as u16 + 1);
         }
         chunks.clear();
         self.chunks = chunks;
@@ -173,8 +145,11 @@ impl<N: Nic> Worker<N> {
             drop(sockets);
             return self.reap(now, key);
         }
-        let time_wait = socket.connection.state() == State::TimeWait && !socket.waits;
-        socket.waits |= time_wait;
+        let let_go = budget > 0 && !socket.owned && socket.connection.readable() == 0;
+        if let_go && socket.connection.state() == State::TimeWait {
+            drop(sockets);
+            return self.enter_time_wait(now, key);
+        }
         if let Some(at) = socket.connection.deadline()
             && socket.armed.is_none_or(|armed| at < armed)
         {
@@ -186,31 +161,13 @@ impl<N: Nic> Worker<N> {
             sockets.touch(key);
         }
         drop(sockets);
-        if time_wait {
-            self.enter_time_wait(now, key);
-        }
         if let Some(seq) = unreachable {
             self.leg_unreachable(now, session, leg, seq);
         }
     }
 
-    /// Bounds the connections in TIME-WAIT: the oldest makes room.
-    fn enter_time_wait(&mut self, now: Instant, key: SocketKey) {
-        self.time_wait.push_back(key);
-        while let Some(&oldest) = self.time_wait.front() {
-            let there = self.shared.sockets.borrow().get(oldest).is_some_and(|socket| !socket.owned);
-            if there && self.time_wait.len() <= self.capacity.time_wait() {
-                break;
-            }
-            self.time_wait.pop_front();
-            if there {
-                self.counters.count(Counter::TimeWaitEvicted);
-                self.reap(now, oldest);
-            }
-        }
-    }
-
-    fn send_segment(
+    /// Writes a segment and sends it on its way.
+    pub(crate) fn send_segment(
         &mut self,
         now: Instant,
         path: &Path,
@@ -224,7 +181,14 @@ impl<N: Nic> Worker<N> {
             self.counters.count(Counter::NoMemory);
             return Delivery::Lost;
         };
-        let ip = IpOut { ttl: path.ttl, tos: path.dscp | ecn.bits(), ..IpOut::new(path.local.ip(), path.remote.ip()) };
+        let marks = path.marks;
+        let ip = IpOut {
+            ttl: marks.ttl,
+            tos: marks.dscp | ecn.bits(),
+            identification: marks.identification,
+            flow_label: marks.flow_label,
+            ..IpOut::new(path.local.ip(), path.remote.ip())
+        };
         let offloads = self.interfaces.get(path.next_hop.interface).offloads;
         let length: usize = chunks.iter().map(tcp::Payload::len).sum();
         let tso_mss = tso_mss.filter(|mss| length > usize::from(*mss));

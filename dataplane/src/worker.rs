@@ -7,7 +7,6 @@
 //! What must hold: a packet ends exactly once, sent on or counted under a name; nothing that a packet says can make
 //! the worker panic, loop or allocate without bound.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,7 +17,6 @@ use crossbeam_channel::{Receiver, Sender};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use slotmap::SlotMap;
-use smallvec::SmallVec;
 use tcp::{Instant, IsnGenerator};
 
 use crate::counters::{Counter, Counters};
@@ -35,6 +33,8 @@ use crate::packet::{self, Ip, Network, Packet, RxChecks, Transport, icmp};
 use crate::random::Random;
 use crate::route::Routes;
 use crate::session::Sessions;
+use crate::session::half_open::HalfOpens;
+use crate::session::time_wait::TimeWaits;
 use crate::socket::{Shared, SocketKey, Timer};
 use crate::step::Step;
 
@@ -77,8 +77,8 @@ pub struct Worker<N: Nic> {
     pub(crate) sessions: Sessions,
     pub(crate) sessions_started: u64,
     pub(crate) serving: usize,
-    pub(crate) half_open: usize,
-    pub(crate) time_wait: VecDeque<SocketKey>,
+    pub(crate) half_open: HalfOpens,
+    pub(crate) time_wait: TimeWaits,
     pub(crate) per_service: HashMap<String, u32, FixedState>,
     pub(crate) forwards: Forwards,
     pub(crate) shared: Rc<Shared<SliceOf<N>>>,
@@ -148,8 +148,8 @@ impl<N: Nic> Worker<N> {
             sessions: Sessions::with_capacity_and_key(options.limits.held_sessions()),
             sessions_started: 0,
             serving: 0,
-            half_open: 0,
-            time_wait: VecDeque::new(),
+            half_open: HalfOpens::new(options.limits.half_open, random.key()),
+            time_wait: TimeWaits::default(),
             per_service: HashMap::default(),
             forwards: SlotMap::with_capacity_and_key(options.limits.flows / 2),
             shared: Shared::new(now, options.limits.sockets()),
@@ -242,7 +242,9 @@ impl<N: Nic> Worker<N> {
         }
         let key = Key::new(arrival.interface, ip.protocol, ip.source_socket(), ip.destination_socket());
         match self.flows.find(&key).map(|id| (id, self.flows[id])) {
-            Some((_, Step::Proxy { session, leg })) => self.proxied(now, session, leg, key, arrival),
+            Some((_, Step::Proxy { session, leg })) => self.proxied(now, session, leg, arrival),
+            Some((_, Step::HalfOpen { key: id, leg })) => self.half_open_segment(now, id, leg, key, arrival),
+            Some((_, Step::TimeWait { key: id })) => self.lingering(now, id, key, &arrival),
             Some((_, Step::Forward { forward, direction })) => self.forward(now, forward, direction, key, &arrival),
             None => self.classify(now, key, &arrival),
         }
@@ -252,11 +254,12 @@ impl<N: Nic> Worker<N> {
     fn expire(&mut self, now: Instant) -> usize {
         let mut rung = std::mem::take(&mut self.rung);
         self.shared.wheel.borrow_mut().expire(now, limits::TIMERS_PER_TURN, &mut rung);
-        let work = rung.len();
+        let work = rung.len() + self.expire_time_wait(now);
         for timer in rung.drain(..) {
             match timer {
                 Timer::Socket(key) => self.socket_timeout(now, key),
                 Timer::Alarm(key) => self.alarm(key),
+                Timer::HalfOpen(key) => self.half_open_timeout(now, key),
                 Timer::Connect(session, socket) => self.connect_timeout(now, session, socket),
                 Timer::Forward(key) => self.forward_timeout(now, key),
             }
@@ -284,7 +287,7 @@ impl<N: Nic> Worker<N> {
             return Some(now);
         }
         let timers = self.shared.wheel.borrow().next();
-        [timers, self.neighbours.deadline()].into_iter().flatten().min()
+        [timers, self.neighbours.deadline(), self.time_wait.deadline()].into_iter().flatten().min()
     }
 
     fn alarm(&mut self, key: crate::socket::AlarmKey) {
@@ -307,7 +310,8 @@ impl<N: Nic> Worker<N> {
             flows: self.flows.len(),
             sessions: self.sessions.len(),
             sockets: self.shared.sockets.borrow().len(),
-            half_open: self.half_open,
+            half_open: self.half_open.len(),
+            time_wait: self.time_wait.len(),
             forwards: self.forwards.len(),
             neighbours_held: self.neighbours.held(),
         }
@@ -336,20 +340,16 @@ pub struct Audit {
     pub flows: usize,
     /// Sessions, closing ones included.
     pub sessions: usize,
-    /// Connections, TIME-WAIT included.
+    /// Connections.
     pub sockets: usize,
-    /// Sessions whose client is not yet established.
+    /// Handshakes whose client has not answered yet.
     pub half_open: usize,
+    /// Connections of which only TIME-WAIT is left.
+    pub time_wait: usize,
     /// Forwarded flows.
     pub forwards: usize,
     /// Frames that wait for a neighbour's address.
     pub neighbours_held: usize,
-}
-
-/// The first bytes of a packet, kept to quote them in an ICMP error.
-pub(crate) fn quotable<F: Frame>(arrival: &Arrival<'_, F>) -> SmallVec<[u8; 96]> {
-    let datagram = &arrival.frame.data()[arrival.ip.datagram()];
-    SmallVec::from_slice(&datagram[..datagram.len().min(limits::QUOTE_BYTES)])
 }
 
 impl<N: Nic> Drop for Worker<N> {

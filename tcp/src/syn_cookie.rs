@@ -137,7 +137,6 @@ impl SynCookies {
 
 /// What an ACK proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub enum Proof {
     /// Its sender got our SYN-ACK; this is what the SYN said.
     Good(Header),

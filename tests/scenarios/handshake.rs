@@ -8,7 +8,7 @@ use sim::world::Captured;
 use sim::{Step, Town, for_each_seed};
 use tcp::{Flags, Header};
 
-use crate::{LONG, SERVERS, at};
+use crate::{LONG, SERVERS, at, hand};
 
 /// A TCP segment on a cable.
 struct Seen {
@@ -77,10 +77,12 @@ fn each_side_sees_the_others_numbers_and_options() {
             assert_eq!(passed.ends, asked.ends, "the server sees the client's address and port");
             assert_eq!(passed.header.seq, asked.header.seq, "the server sees the client's initial number");
             assert_eq!(without_time(passed), without_time(asked));
+            assert_eq!(passed.header.window, asked.header.window);
             let (answered, back) = (first(&seen, 1, false, SYN_ACK), first(&seen, 0, true, SYN_ACK));
             assert_eq!(back.ends, answered.ends);
             assert_eq!(back.header.seq, answered.header.seq, "the client sees the server's initial number");
             assert_eq!(without_time(back), without_time(answered));
+            assert_eq!(back.header.window, answered.header.window);
             let (of_client, at_server) = (asked.header.options.timestamp, passed.header.options.timestamp);
             let ticks = at_server.expect("timestamps").value.wrapping_sub(of_client.expect("timestamps").value);
             assert!(ticks < 10, "the client's clock goes on: {ticks} ticks later");
@@ -134,4 +136,39 @@ fn the_gateway_does_not_change_who_sends_marked_packets() {
     assert!(seen.iter().all(|seen| seen.ttl > 32 && seen.tos & 0xfc == 0), "no DSCP of our own invention");
     let syn = first(&seen, 1, true, SYN);
     assert!(syn.ttl < 64, "a router takes one off the time to live: {}", syn.ttl);
+}
+
+/// The IPv4 identification of a frame without a tag.
+fn identification(frame: &[u8]) -> u16 {
+    u16::from_be_bytes([frame[18], frame[19]])
+}
+
+#[test]
+fn identification_class_and_window_of_a_syn_are_the_clients_own() {
+    let mut town = Town::new(6);
+    let (client, server) = (hand::attacker(&mut town), hand::puppet(&mut town));
+    let syn = Header { window: 4_321, ..hand::syn((4_000, 80), 7) };
+    let mut segment = vec![0; syn.len()];
+    syn.emit(&mut segment);
+    let address = |text: &str| text.parse().expect("an address");
+    let (source, destination) = (address(hand::ATTACKER), address(hand::PUPPET));
+    let ip = frame::Ip { source, destination, protocol: TCP, ttl: 60, tos: 0x28, payload: segment.into() };
+    let link = frame::Link { destination: [2, 0, 0, 0, 0xff, 0], source: town.world.get(client).mac, vlan: None };
+    let mut bytes = frame::ip(&link, &ip).to_vec();
+    bytes[18..20].copy_from_slice(&0x1234u16.to_be_bytes());
+    bytes[24..26].fill(0);
+    let sum = frame::sum(&[&bytes[14..34]]);
+    bytes[24..26].copy_from_slice(&sum.to_be_bytes());
+    town.world.record();
+    town.world.get_mut(client).send_frame(bytes.into());
+    town.world.run(std::time::Duration::from_millis(1_500));
+    let capture = town.world.capture.clone().unwrap_or_default();
+    let passed = |captured: &&Captured| captured.by_gateway && captured.port.0 == 1;
+    let syns: Vec<&Captured> = capture.iter().filter(passed).filter(|c| c.frame[12..14] == [8, 0]).collect();
+    let numbers: Vec<u16> = syns.iter().map(|captured| identification(&captured.frame)).collect();
+    assert_eq!(numbers, [0x1234, 0x1235], "the second is our repetition");
+    let Ok((_, Network::Ip(seen))) = frame::parse(&syns[0].frame) else { panic!("an IP packet") };
+    assert_eq!((seen.ttl, seen.tos), (59, 0x28));
+    assert_eq!(hand::received(&mut town, server)[0].0.window, 4_321);
+    town.world.settle(LONG);
 }

@@ -2,6 +2,7 @@
 //!
 //! Every scenario runs for several seeds and ends with nothing left behind: no flow, no connection, no frame.
 
+mod attacks;
 mod chaos;
 mod crowd;
 mod crumbs;
@@ -14,6 +15,7 @@ mod flood;
 mod forged;
 mod forward;
 mod half_close;
+mod hand;
 mod handshake;
 mod immediate;
 mod lossy;
@@ -23,7 +25,10 @@ mod reload;
 mod reset;
 mod same_seed;
 mod slow_reader;
+mod syn_flood;
+mod time_wait;
 mod vlan;
+mod withdrawn;
 
 use std::time::Duration;
 

@@ -72,6 +72,8 @@ impl Engine {
             "flows": sum(|report| report.flows),
             "sessions": sum(|report| report.sessions),
             "half_open": sum(|report| report.half_open),
+            "time_wait": sum(|report| report.time_wait),
+            "flooded": sum(|report| report.flooded),
             "tproxy": {
                 "version": Version::CURRENT,
                 "entries": self.requests.table().len(),
@@ -137,6 +139,8 @@ fn core(report: &CoreReport) -> Value {
         "flows": report.flows,
         "sessions": report.sessions,
         "half_open": report.half_open,
+        "time_wait": report.time_wait,
+        "flooded": report.flooded,
         "busy_cycles": report.busy_cycles,
         "idle_cycles": report.idle_cycles,
         "busy_percent": (busy * 10.0).round() / 10.0,

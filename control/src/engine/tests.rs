@@ -65,6 +65,8 @@ fn report(core: usize, sessions: u64) -> CoreReport {
         flows: 2 * sessions,
         sessions,
         half_open: 1,
+        time_wait: 2,
+        flooded: 0,
         busy_cycles: 25,
         idle_cycles: 75,
         counters: vec![counter("forwarded", 10), counter("dropped_no_zone", core as u64)],

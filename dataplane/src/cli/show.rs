@@ -36,6 +36,9 @@ pub(super) fn status(status: &Value, all: bool) -> String {
             word(&tproxy["capacity"]),
         ),
     );
+    if let Some(flooded @ 1..) = status["flooded"].as_u64() {
+        line(&mut out, format_args!("SYN flood on {flooded} interface(s) of cores: answering with SYN cookies"));
+    }
     for core in list(&status["silent_cores"]) {
         line(&mut out, format_args!("core {core} does not answer"));
     }

@@ -1,138 +1,298 @@
-//! The mirrored handshake, steps 2 and 3: what the server says to our SYN, the client is told in the server's words.
+//! Handshakes under way: what each end says, the other is told in the same words.
 //!
 //! | the server leg | the client gets |
 //! | - | - |
-//! | SYN-ACK | a SYN-ACK with the server's sequence number, MSS (clamped), window scale, SACK-permitted, timestamps |
-//! | RST | that RST, to its SYN (RFC 9293 3.10.7.3) |
+//! | SYN-ACK | a SYN-ACK with the server's sequence number, window, MSS (clamped), window scale, SACK-permitted, timestamps |
+//! | RST | that RST |
 //! | ICMP error from the network | that error, quoting its own SYN |
 //! | no neighbour: nobody answers ARP or ND | our host unreachable, as a router sends it (RFC 1812 5.2.7.1) |
+//! | a bare SYN | nothing: when both opened at once, the SYN-ACK follows |
 //! | nothing | nothing |
 //!
-//! The server's SYN-ACK is acknowledged only when the client has acknowledged ours: who forges SYNs from addresses of
-//! others gets the server no further than a half-open connection, as without a gateway.
+//! | the client | the server gets |
+//! | - | - |
+//! | RST, before or after the SYN-ACK | that RST; a SYN-ACK that comes later, the RST the client would have sent |
+//! | ICMP error about the SYN-ACK | that error, quoting its own SYN-ACK |
+//! | ACK | its own SYN-ACK acknowledged: only now, so that who forges SYNs from addresses of others gets the server no |
+//! | | further than a half-open connection, as without a gateway |
+//!
+//! The state machine is [`tcp::Embryo`]; here is what it has to do with packets, flows and sessions. A handshake with
+//! our own answer (`accept: immediate`) takes the same way without a server.
 
-use tcp::{Connection, Instant, Opening};
+use std::net::IpAddr;
 
-use super::open::{ECN_BITS, tcp_config};
-use super::{Ended, SessionKey};
+use control::policy::InterfaceId;
+use tcp::{Due, FromClient, FromServer, Instant, Stage};
+
+use super::Ended;
+use super::half_open::{HalfOpen, HalfOpenKey};
 use crate::counters::Counter;
+use crate::flow::{FlowId, Key};
+use crate::link::Delivery;
 use crate::nic::Nic;
-use crate::packet::{Ip, icmp};
-use crate::socket::{Leg, Socket, SocketKey};
-use crate::worker::Worker;
+use crate::packet::emit::{self, IpOut};
+use crate::packet::{Transport, icmp};
+use crate::socket::{IpMarks, Leg, Timer};
+use crate::worker::{Arrival, Worker};
 
 impl<N: Nic> Worker<N> {
-    /// A SYN-ACK has come: the held client gets its own.
-    pub(crate) fn mirror_answer(&mut self, now: Instant, key: SessionKey, answer: &Ip) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let (Some(held), Some(server)) = (session.held.take(), session.server_socket) else { return };
-        let (client, original, flow) = (session.client, session.original, session.client_flow);
-        let Some(next_hop) = self.routes.lookup_from(session.interface, client.ip()) else {
-            self.counters.count(Counter::NoRoute);
-            return self.cut(now, key, Ended::unserved(proxy::Reason::ClientUnreachable));
-        };
-        let interface = self.interfaces.get(next_hop.interface);
-        let mss_max = interface.mss(client.is_ipv6());
-        let (opening, ecn) = {
-            let mut sockets = self.shared.sockets.borrow_mut();
-            let Some(server) = sockets.get_mut(server) else { return };
-            let Some(peer) = server.connection.peer_syn() else { return };
-            server.muted = true;
-            (Opening::mirror(now, &peer, mss_max), peer.does_ecn())
-        };
-        let config = tcp_config(mss_max, ecn);
-        let connection = Connection::accept(now, (original.port(), client.port()), &config, &held.syn, opening);
-        let path = self.path(original, client, next_hop, answer.ttl.saturating_sub(1).max(1), answer.tos & !ECN_BITS);
-        let socket = Socket::new(connection, path, key, Leg::Client, flow);
-        let socket = self.shared.sockets.borrow_mut().insert(socket);
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.client_socket = Some(socket);
-        }
-    }
-
-    /// The server leg has ended before it was established, by RST or for want of an answer.
-    pub(crate) fn mirror_failure(&mut self, now: Instant, key: SessionKey, error: Option<tcp::Error>) {
-        let Some(held) = self.sessions.get_mut(key).and_then(|session| session.held.take()) else { return };
-        let reason = match error {
-            Some(tcp::Error::Refused | tcp::Error::Reset) => {
-                self.counters.count(Counter::MirrorRefused);
-                self.refuse_held(now, key, &held);
-                proxy::Reason::ConnectRefused
-            }
-            Some(tcp::Error::Unreachable) => {
-                self.counters.count(Counter::MirrorUnreachable);
-                proxy::Reason::ConnectUnreachable
-            }
-            _ => {
-                self.counters.count(Counter::MirrorSilent);
-                proxy::Reason::ConnectTimedOut
-            }
-        };
-        self.cut(now, key, Ended::unserved(reason));
-    }
-
-    /// An ICMP error about our SYN: the client gets it about its own, from the same router.
-    pub(crate) fn mirror_icmp(&mut self, now: Instant, key: SessionKey, from: std::net::IpAddr, error: &icmp::Error) {
-        let Some(held) = self.sessions.get_mut(key).and_then(|session| session.held.take()) else { return };
-        self.counters.count(Counter::MirrorUnreachable);
-        self.tell_held(now, key, &held.packet, from, error.wire);
-        self.cut(now, key, Ended::unserved(proxy::Reason::ConnectUnreachable));
-    }
-
-    /// Nobody answers for the server's address on its link: we are the router that says so.
-    pub(crate) fn mirror_no_neighbour(&mut self, now: Instant, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        let (interface, client) = (session.interface, session.client);
-        let Some(held) = session.held.take() else { return };
-        self.counters.count(Counter::MirrorUnreachable);
-        if let Some(ours) = self.routes.source_for(interface, client.ip()) {
-            let wire = icmp::ErrorKind::Unreachable(icmp::Unreachable::Host).wire(client.is_ipv6());
-            self.tell_held(now, key, &held.packet, ours, wire);
-        }
-        self.cut(now, key, Ended::unserved(proxy::Reason::ConnectUnreachable));
-    }
-
-    /// Something came from a client whose SYN is held: its own retransmission needs no answer (our SYN has its own
-    /// timer); its RST takes the SYN back; a new SYN with another number is a new attempt under the old tuple.
-    pub(crate) fn while_held(&mut self, now: Instant, key: SessionKey, header: &tcp::Header) -> bool {
-        let Some(held) = self.sessions.get(key).and_then(|session| session.held.as_ref()) else {
-            self.counters.count(Counter::TcpOutOfState);
-            return false;
-        };
-        let same = header.seq == held.syn.seq;
-        let syn = header.flags.contains(tcp::Flags::SYN);
-        let reset = header.flags.contains(tcp::Flags::RST);
-        match (syn, reset) {
-            (true, false) if same => self.counters.count(Counter::MirrorSynRepeated),
-            (true, false) => {
-                // A SYN-SENT connection says nothing when it is given up; its tuple is free for the new SYN at once.
-                if let Some(server) = self.sessions.get(key).and_then(|session| session.server_socket) {
-                    self.reap(now, server);
-                }
-                self.cut(now, key, Ended::unserved(proxy::Reason::ClientReset));
-                return true;
-            }
-            // RFC 9293 3.10.7.4: a RST counts when its sequence number is the next one expected.
-            (false, true) if header.seq == held.syn.seq + 1 => {
-                self.cut(now, key, Ended::unserved(proxy::Reason::ClientReset));
-            }
+    /// A segment of a handshake.
+    pub(crate) fn half_open_segment(
+        &mut self,
+        now: Instant,
+        id: HalfOpenKey,
+        leg: Leg,
+        key: Key,
+        arrival: Arrival<'_, N::Frame>,
+    ) {
+        match (&arrival.ip.kind, leg) {
+            (Transport::Tcp { header, .. }, Leg::Server) => self.from_server(now, id, &arrival, header),
+            (Transport::Tcp { .. }, Leg::Client) => self.from_client(now, id, key, arrival),
             _ => self.counters.count(Counter::TcpOutOfState),
         }
-        false
     }
 
-    /// The server has not answered in the service's time.
-    pub(crate) fn connect_timeout(&mut self, now: Instant, key: SessionKey, socket: SocketKey) {
-        let waiting =
-            self.shared.sockets.borrow().get(socket).is_some_and(|s| s.connection.state() == tcp::State::SynSent);
-        if !waiting {
+    fn from_server(&mut self, now: Instant, id: HalfOpenKey, arrival: &Arrival<'_, N::Frame>, header: &tcp::Header) {
+        let Some(record) = self.half_open.get_mut(id) else { return self.counters.count(Counter::TcpOutOfState) };
+        match record.embryo.on_server(now, header) {
+            FromServer::Answered => {
+                record.answer_marks = IpMarks::passed_on(arrival);
+                self.say_syn_ack(now, id);
+            }
+            FromServer::Refused => {
+                self.counters.count(Counter::MirrorRefused);
+                self.relay_reset(now, id, Leg::Client, arrival, header);
+                self.end_half_open(now, id, proxy::Reason::ConnectRefused);
+            }
+            FromServer::Reset => {
+                self.relay_reset(now, id, Leg::Client, arrival, header);
+                self.end_half_open(now, id, proxy::Reason::ServerReset);
+            }
+            FromServer::Over => self.end_half_open(now, id, proxy::Reason::ClientReset),
+            FromServer::Crossed => self.counters.count(Counter::MirrorSynCrossed),
+            FromServer::Reply(_) => self.refuse(now, arrival, header, 0),
+            FromServer::Ignored(discard) => self.counters.count(discard),
+        }
+    }
+
+    fn from_client(&mut self, now: Instant, id: HalfOpenKey, key: Key, arrival: Arrival<'_, N::Frame>) {
+        let Transport::Tcp { header, payload } = &arrival.ip.kind else { return };
+        let Some(record) = self.half_open.get_mut(id) else { return self.counters.count(Counter::TcpOutOfState) };
+        let mirrored = record.server_flow().is_some();
+        match record.embryo.on_client(now, header, payload.len()) {
+            FromClient::Repeated => self.counters.count(Counter::MirrorSynRepeated),
+            FromClient::AnswerAgain => {
+                self.counters.count(Counter::MirrorSynRepeated);
+                self.say_syn_ack(now, id);
+            }
+            FromClient::Replaced => {
+                self.end_half_open(now, id, proxy::Reason::ClientReset);
+                self.classify(now, key, &arrival);
+            }
+            FromClient::Withdrawn if mirrored => {
+                self.counters.count(Counter::MirrorWithdrawn);
+                self.relay_reset(now, id, Leg::Server, &arrival, header);
+                self.watch_half_open(id);
+            }
+            FromClient::Withdrawn => self.end_half_open(now, id, proxy::Reason::ClientReset),
+            FromClient::Established => self.establish(now, id, arrival),
+            FromClient::Reply(_) => self.refuse(now, &arrival, header, payload.len()),
+            FromClient::Ignored(discard) => self.counters.count(discard),
+        }
+    }
+
+    /// Its time has come: what was said is said again, or waiting is over.
+    pub(crate) fn half_open_timeout(&mut self, now: Instant, id: HalfOpenKey) {
+        let Some(record) = self.half_open.get(id) else { return };
+        let (due, stage) = (record.embryo.due(now, record.service().connect_timeout), record.embryo.stage());
+        match (due, stage) {
+            (Due::Nothing, _) => {}
+            (Due::Again, Stage::Held) => self.say_syn(now, id),
+            (Due::Again, _) => self.say_syn_ack(now, id),
+            (Due::Over, Stage::Held) => {
+                self.counters.count(Counter::MirrorSilent);
+                self.end_half_open(now, id, proxy::Reason::ConnectTimedOut);
+            }
+            (Due::Over, Stage::Answered) => self.end_half_open(now, id, proxy::Reason::ClientTimedOut),
+            (Due::Over, Stage::Withdrawn) => self.end_half_open(now, id, proxy::Reason::ClientReset),
+        }
+    }
+
+    /// The SYN to the server.
+    pub(crate) fn say_syn(&mut self, now: Instant, id: HalfOpenKey) {
+        let Some((key, record)) = self.half_open_leg(id, Leg::Server) else { return };
+        let (target, local) = (key.source(), key.destination());
+        let Some(next_hop) = self.routes.lookup(target.ip()).filter(|hop| hop.interface == key.interface()) else {
+            self.counters.count(Counter::NoRoute);
+            return self.end_half_open(now, id, proxy::Reason::ConnectUnreachable);
+        };
+        let marks = record.syn_marks;
+        let mss_max = self.interfaces.get(next_hop.interface).mss(target.is_ipv6());
+        let Some(record) = self.half_open.get_mut(id) else { return };
+        record.syn_marks = marks.next(1);
+        let header = record.embryo.say_syn(now, (local.port(), target.port()), mss_max);
+        self.watch_half_open(id);
+        let path = self.path(local, target, next_hop, marks);
+        if self.send_segment(now, &path, tcp::Ecn::NotCapable, &header, &[], None) == Delivery::Unreachable {
+            self.half_open_unreachable(now, id, Leg::Server);
+        }
+    }
+
+    /// The SYN-ACK to the client.
+    pub(crate) fn say_syn_ack(&mut self, now: Instant, id: HalfOpenKey) {
+        let Some((key, record)) = self.half_open_leg(id, Leg::Client) else { return };
+        let (client, original) = (key.source(), key.destination());
+        let Some(next_hop) = self.routes.lookup_from(key.interface(), client.ip()) else {
+            self.counters.count(Counter::NoRoute);
+            return self.end_half_open(now, id, proxy::Reason::ClientUnreachable);
+        };
+        let marks = record.answer_marks;
+        let mss_max = self.interfaces.get(next_hop.interface).mss(client.is_ipv6());
+        let Some(record) = self.half_open.get_mut(id) else { return };
+        record.answer_marks = marks.next(1);
+        let header = record.embryo.say_syn_ack(now, (original.port(), client.port()), mss_max);
+        self.watch_half_open(id);
+        let path = self.path(original, client, next_hop, marks);
+        if self.send_segment(now, &path, tcp::Ecn::NotCapable, &header, &[], None) == Delivery::Unreachable {
+            self.half_open_unreachable(now, id, Leg::Client);
+        }
+    }
+
+    /// Its deadline is on the wheel.
+    fn watch_half_open(&mut self, id: HalfOpenKey) {
+        let Some(record) = self.half_open.get(id) else { return };
+        let at = record.embryo.deadline(record.service().connect_timeout);
+        self.shared.wheel.borrow_mut().set(at, Timer::HalfOpen(id));
+    }
+
+    /// The key of what comes in on one leg, and the record.
+    pub(crate) fn half_open_leg(&self, id: HalfOpenKey, leg: Leg) -> Option<(Key, &HalfOpen)> {
+        let record = self.half_open.get(id)?;
+        let flow: FlowId = match leg {
+            Leg::Client => record.client_flow,
+            Leg::Server => record.server_flow()?,
+        };
+        Some((*self.flows.key(flow)?, record))
+    }
+
+    /// One end's RST, for the other: the numbers are the same on both legs.
+    fn relay_reset(
+        &mut self,
+        now: Instant,
+        id: HalfOpenKey,
+        to: Leg,
+        arrival: &Arrival<'_, N::Frame>,
+        header: &tcp::Header,
+    ) {
+        let Some((key, _)) = self.half_open_leg(id, to) else { return };
+        let reset = tcp::Header { src_port: key.destination().port(), dst_port: key.source().port(), ..*header };
+        self.counters.count(Counter::RstSent);
+        self.say_to(now, key, IpMarks::passed_on(arrival), &reset);
+    }
+
+    /// A handshake ends without a session; its record is written all the same.
+    pub(crate) fn end_half_open(&mut self, now: Instant, id: HalfOpenKey, reason: proxy::Reason) {
+        let Some((session, interface)) = self.half_open.get(id).and_then(|record| {
+            let interface = self.flows.key(record.client_flow)?.interface();
+            Some((record.session(&self.flows)?, interface))
+        }) else {
+            return;
+        };
+        self.take_half_open(interface, id);
+        self.summarise(now, &session, Ended::unserved(reason));
+    }
+
+    /// Takes a handshake and its flows out of all tables.
+    fn take_half_open(&mut self, interface: InterfaceId, id: HalfOpenKey) {
+        let Some(record) = self.half_open.remove(interface, id) else { return };
+        if let Some(flow) = record.server_flow() {
+            self.flows.remove(flow);
+        }
+        self.flows.remove(record.client_flow);
+    }
+
+    /// Ends a handshake from our side: whoever has an answer is told.
+    pub(crate) fn cut_half_open(&mut self, now: Instant, id: HalfOpenKey, reason: proxy::Reason) {
+        let Some(record) = self.half_open.get(id) else { return };
+        let (syn, answer) = (record.embryo.syn().seq(), record.embryo.answer().seq());
+        let marks = [(Leg::Client, record.answer_marks, answer, syn), (Leg::Server, record.syn_marks, syn, answer)];
+        if record.embryo.stage() == Stage::Answered {
+            for (leg, marks, said, heard) in marks {
+                let Some((key, _)) = self.half_open_leg(id, leg) else { continue };
+                let ports = (key.destination().port(), key.source().port());
+                self.counters.count(Counter::RstSent);
+                self.say_to(now, key, marks, &tcp::handshake_reset(ports, said, heard));
+            }
+        }
+        self.end_half_open(now, id, reason);
+    }
+
+    /// Nobody answers for an end's address on its link: to the client we are the router that says so.
+    pub(crate) fn half_open_unreachable(&mut self, now: Instant, id: HalfOpenKey, leg: Leg) {
+        if leg == Leg::Client {
+            return self.end_half_open(now, id, proxy::Reason::ClientUnreachable);
+        }
+        let Some((key, _)) = self.half_open_leg(id, Leg::Client) else { return };
+        self.counters.count(Counter::MirrorUnreachable);
+        if let Some(ours) = self.routes.source_for(key.interface(), key.source().ip()) {
+            let v6 = key.source().is_ipv6();
+            let wire = icmp::ErrorKind::Unreachable(icmp::Unreachable::Host).wire(v6);
+            self.tell_half_open(now, id, Leg::Client, ours, wire);
+        }
+        self.end_half_open(now, id, proxy::Reason::ConnectUnreachable);
+    }
+
+    /// An ICMP error about our SYN, or our SYN-ACK: whose it really was gets it about its own, from the same router.
+    ///
+    /// RFC 5927, 4.1: it counts only if it quotes the number that is out.
+    pub(crate) fn half_open_icmp(
+        &mut self,
+        now: Instant,
+        id: HalfOpenKey,
+        leg: Leg,
+        from: IpAddr,
+        error: &icmp::Error,
+    ) {
+        let Some(record) = self.half_open.get(id) else { return self.counters.count(Counter::IcmpUnmatched) };
+        let (stage, said) = match leg {
+            Leg::Server => (Stage::Held, record.embryo.syn().seq()),
+            Leg::Client => (Stage::Answered, record.embryo.answer().seq()),
+        };
+        if record.embryo.stage() != stage || error.quote.seq != Some(said) {
+            return self.counters.count(Counter::IcmpUnmatched);
+        }
+        let is_final = !matches!(error.kind, icmp::ErrorKind::TooBig { .. });
+        self.tell_half_open(now, id, leg.other(), from, error.wire);
+        match leg {
+            Leg::Server if is_final => {
+                self.counters.count(Counter::MirrorUnreachable);
+                self.end_half_open(now, id, proxy::Reason::ConnectUnreachable);
+            }
+            Leg::Client if is_final => self.end_half_open(now, id, proxy::Reason::ClientUnreachable),
+            _ => {}
+        }
+    }
+
+    /// Tells one end what `from` says about its SYN or SYN-ACK.
+    fn tell_half_open(&mut self, now: Instant, id: HalfOpenKey, to: Leg, from: IpAddr, wire: icmp::Wire) {
+        let Some((key, record)) = self.half_open_leg(id, to) else { return };
+        let (sender, receiver) = (key.source(), key.destination());
+        let ports = (sender.port(), receiver.port());
+        let (said, marks) = match to {
+            Leg::Client => (record.embryo.syn().header(ports), record.syn_marks),
+            Leg::Server => {
+                let mut header = record.embryo.answer().header(ports);
+                header.ack = record.embryo.syn().seq() + 1;
+                (header, record.answer_marks)
+            }
+        };
+        if from.is_ipv4() != sender.is_ipv4() {
             return;
         }
-        if let Some(reply) = self.sessions.get_mut(key).and_then(|session| session.connecting.take()) {
-            reply.fill(Err(proxy::ConnectError::TimedOut));
-        }
-        // Given up without a word, as a client gives up.
-        self.reap(now, socket);
-        self.mirror_failure(now, key, Some(tcp::Error::TimedOut));
+        // As a router that lets it pass no further would quote it.
+        let ip = IpOut { ttl: marks.ttl, tos: marks.dscp, ..IpOut::new(sender.ip(), receiver.ip()) };
+        let mut quote = [0; emit::QUOTE_MAX];
+        let length = emit::quote_tcp(&ip, &said, 0, &mut quote);
+        self.relay_error(now, key.interface(), from, sender.ip(), &quote[..length], wire);
     }
 }

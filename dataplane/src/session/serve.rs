@@ -3,94 +3,27 @@
 use std::rc::Rc;
 
 use control::mailbox::{FromCore, SessionSummary};
-use control::policy::Proxy;
-use proxy::{ConnectError, Outcome, Reason, SessionId, SessionInfo};
+use proxy::{ConnectError, Outcome};
 use tcp::{Instant, Signals};
 
-use super::{Ended, Request, SessionKey};
+use super::{Ended, Request, Session, SessionKey};
 use crate::counters::Counter;
 use crate::nic::Nic;
-use crate::packet::Ip;
 use crate::socket::{Leg, Shared, SocketKey};
-use crate::stream::{CoreHost, SocketStream};
 use crate::worker::Worker;
 
 impl<N: Nic> Worker<N> {
-    /// What a connection's new state means for its session. `segment` is what brought it, unless a timer did.
-    pub(crate) fn socket_event(&mut self, now: Instant, socket: SocketKey, signals: Signals, segment: Option<&Ip>) {
+    /// What a connection's new state means for its session: a proxy that waits in `connect()` hears of it.
+    pub(crate) fn socket_event(&mut self, socket: SocketKey, signals: Signals) {
         let (session, leg, error) = {
             let sockets = self.shared.sockets.borrow();
             let Some(socket) = sockets.get(socket) else { return };
             (socket.session, socket.leg, socket.connection.error())
         };
-        let ended = signals.intersects(Signals::CLOSED | Signals::RESET);
-        match leg {
-            Leg::Client if signals.contains(Signals::ESTABLISHED) => self.client_established(now, session),
-            Leg::Client if ended => self.client_ended(now, session),
-            Leg::Server if signals.contains(Signals::ESTABLISHED) => {
-                if let Some(segment) = segment {
-                    self.mirror_answer(now, session, segment);
-                }
-                self.server_ready(session, Ok(socket));
-            }
-            Leg::Server if ended => {
-                self.server_ready(session, Err(refusal(error)));
-                self.mirror_failure(now, session, error);
-                self.server_lost(now, session);
-            }
-            _ => {}
-        }
-    }
-
-    /// The client's handshake is complete: the proxy begins.
-    fn client_established(&mut self, _: Instant, key: SessionKey) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if std::mem::replace(&mut session.established, true) {
-            return;
-        }
-        self.half_open -= 1;
-        self.counters.count(Counter::SessionsServed);
-        if let Some(server) = session.server_socket {
-            self.shared.sockets.borrow_mut().unmute(server);
-        }
-        let Some(client) = session.client_socket else { return };
-        let service = session.policy.service(session.service);
-        let zone = |id: Option<control::policy::ZoneId>| id.map(|id| Rc::from(session.policy.zone(id).name.as_str()));
-        let given = proxy::Session {
-            id: SessionId(session.id),
-            host: CoreHost::new(&self.shared, key),
-            client: SocketStream::own(&self.shared, client),
-            info: SessionInfo {
-                client: session.client,
-                original_destination: session.original,
-                service: Rc::from(service.name.as_str()),
-                client_zone: zone(session.client_zone),
-                server_zone: zone(session.server_zone),
-            },
-        };
-        let guard = EndGuard::new(&self.shared, key);
-        let task = match service.proxy {
-            Proxy::Plug => {
-                let settings = proxy::plug::Settings { idle: service.idle, ..proxy::plug::Settings::default() };
-                self.shared.executor.spawn(async move { guard.end(proxy::plug::run(given, &settings).await) })
-            }
-        };
-        session.task = Some(task);
-    }
-
-    /// The client's connection ended before a proxy had it: the server's is of no use.
-    fn client_ended(&mut self, now: Instant, key: SessionKey) {
-        if self.sessions.get(key).is_some_and(|session| !session.established && session.ended.is_none()) {
-            self.cut(now, key, Ended::unserved(Reason::ClientReset));
-        }
-    }
-
-    /// A mirrored server went away between its SYN-ACK and the client's ACK.
-    fn server_lost(&mut self, now: Instant, key: SessionKey) {
-        let lost =
-            self.sessions.get(key).is_some_and(|session| !session.established && session.client_socket.is_some());
-        if lost {
-            self.cut(now, key, Ended::unserved(Reason::ServerReset));
+        if leg == Leg::Server && signals.contains(Signals::ESTABLISHED) {
+            self.server_ready(session, Ok(socket));
+        } else if leg == Leg::Server && signals.is_over() {
+            self.server_ready(session, Err(refusal(error)));
         }
     }
 
@@ -171,7 +104,6 @@ impl<N: Nic> Worker<N> {
     /// Ends a session from our side: both connections are reset, or given up where nobody was told of them yet.
     pub(crate) fn cut(&mut self, now: Instant, key: SessionKey, ended: Ended) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        session.held = None;
         // The task's streams are dropped with it, in its next turn; that aborts them.
         session.task = None;
         self.end(now, key, ended);
@@ -207,15 +139,21 @@ impl<N: Nic> Worker<N> {
     }
 
     /// A connection is over: its flow is free for others, and the session with its last one.
-    pub(crate) fn reap(&mut self, _: Instant, key: SocketKey) {
+    pub(crate) fn reap(&mut self, now: Instant, key: SocketKey) {
         let Some(socket) = self.shared.sockets.borrow_mut().remove(key) else { return };
         self.flows.remove(socket.flow);
-        let Some(session) = self.sessions.get_mut(socket.session) else { return };
-        // A proxy may have connected anew meanwhile: only the socket that is gone is forgotten.
-        if session.socket(socket.leg) == Some(key) {
-            session.forget_socket(socket.leg);
+        self.leg_is_over(now, socket.session, socket.leg, key);
+    }
+
+    /// A session has lost a connection. A proxy may have connected anew meanwhile: only the one that is gone is
+    /// forgotten.
+    pub(crate) fn leg_is_over(&mut self, _: Instant, session: SessionKey, leg: Leg, socket: SocketKey) {
+        if let Some(found) = self.sessions.get_mut(session)
+            && found.socket(leg) == Some(socket)
+        {
+            found.forget_socket(leg);
         }
-        self.forget_if_over(socket.session);
+        self.forget_if_over(session);
     }
 
     /// Removes a session that has ended and has no connection left.
@@ -234,12 +172,8 @@ impl<N: Nic> Worker<N> {
     /// Takes a session out of all tables.
     pub(crate) fn forget(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.remove(key) else { return };
-        self.flows.remove(session.client_flow);
         if session.ended.is_none() {
             self.serving -= 1;
-        }
-        if !session.established {
-            self.half_open -= 1;
         }
         if let Some(running) = self.per_service.get_mut(session.service().name.as_str()) {
             *running -= 1;
@@ -248,25 +182,36 @@ impl<N: Nic> Worker<N> {
 
     /// The session has ended, once; what is left are its connections' last words.
     fn end(&mut self, now: Instant, key: SessionKey, ended: Ended) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.ended.is_none() {
+        let Some(session) = self.sessions.get(key).filter(|session| session.ended.is_none()) else { return };
+        let summary = self.summary(now, session, ended);
+        if let Some(session) = self.sessions.get_mut(key) {
             session.ended = Some(ended);
-            self.serving -= 1;
-            self.summarise(now, key);
         }
+        self.serving -= 1;
+        self.write_record(ended, summary);
+    }
+
+    /// The record of a session that never began.
+    pub(crate) fn summarise(&mut self, now: Instant, session: &Session, ended: Ended) {
+        let summary = self.summary(now, session, ended);
+        self.write_record(ended, summary);
     }
 
     /// The one record of a session.
-    fn summarise(&mut self, now: Instant, key: SessionKey) {
-        let Some(session) = self.sessions.get(key) else { return };
-        let Some(ended) = session.ended else { return };
+    fn write_record(&mut self, ended: Ended, summary: SessionSummary) {
         self.counters.count(match ended {
             Ended::With(Outcome { reason, .. }) => Counter::from(reason),
             Ended::Broken => Counter::ProxyBroken,
         });
+        if self.control.try_send(FromCore::Summary(summary)).is_err() {
+            self.counters.count(Counter::RecordLost);
+        }
+    }
+
+    fn summary(&self, now: Instant, session: &Session, ended: Ended) -> SessionSummary {
         let (verdict, reason, to_server, to_client) = ended.record();
         let zone = |id: Option<control::policy::ZoneId>| id.map(|id| session.policy.zone(id).name.clone());
-        let summary = SessionSummary {
+        SessionSummary {
             core: self.core,
             id: session.id,
             service: session.service().name.clone(),
@@ -285,9 +230,17 @@ impl<N: Nic> Worker<N> {
             bytes_to_server: to_server,
             bytes_to_client: to_client,
             duration_ms: (now - session.started).as_millis() as u64,
-        };
-        if self.control.try_send(FromCore::Summary(summary)).is_err() {
-            self.counters.count(Counter::RecordLost);
+        }
+    }
+
+    /// The server has not answered a proxy's `connect()` in the service's time: given up without a word, as a client
+    /// gives up.
+    pub(crate) fn connect_timeout(&mut self, now: Instant, key: SessionKey, socket: SocketKey) {
+        let waiting =
+            self.shared.sockets.borrow().get(socket).is_some_and(|s| s.connection.state() == tcp::State::SynSent);
+        if waiting {
+            self.server_ready(key, Err(ConnectError::TimedOut));
+            self.reap(now, socket);
         }
     }
 }
@@ -302,18 +255,18 @@ fn refusal(error: Option<tcp::Error>) -> ConnectError {
 }
 
 /// Tells the worker that a proxy is through; dropped without that, that it broke or was cut.
-struct EndGuard<P: tcp::Payload> {
+pub(super) struct EndGuard<P: tcp::Payload> {
     shared: Rc<Shared<P>>,
     session: SessionKey,
     ended: Ended,
 }
 
 impl<P: tcp::Payload> EndGuard<P> {
-    fn new(shared: &Rc<Shared<P>>, session: SessionKey) -> Self {
+    pub(super) fn new(shared: &Rc<Shared<P>>, session: SessionKey) -> Self {
         Self { shared: Rc::clone(shared), session, ended: Ended::Broken }
     }
 
-    fn end(mut self, outcome: Outcome) {
+    pub(super) fn end(mut self, outcome: Outcome) {
         self.ended = Ended::With(outcome);
     }
 }

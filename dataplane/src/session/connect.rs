@@ -1,0 +1,161 @@
+//! The server's side of a session: who the server is, as whom it is spoken to, and the connection.
+//!
+//! A mirrored handshake asks for the first two and speaks in the client's voice; a proxy's `connect()` of a session that
+//! has no server yet makes a connection in our own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use control::policy::{DropReason, InterfaceId, Policy, Service, ServiceId, Source};
+use control::tproxy::Flags;
+use tcp::{Connection, Flow, Instant};
+
+use super::SessionKey;
+use crate::counters::Counter;
+use crate::flow::Key;
+use crate::limits;
+use crate::nic::Nic;
+use crate::route::NextHop;
+use crate::socket::{IpMarks, Leg, Path, Socket, SocketKey, Timer};
+use crate::step::Step;
+use crate::worker::Worker;
+
+/// IP protocol number of TCP.
+const TCP: u8 = 6;
+
+/// The server's side of a flow before it exists: where it goes and under which tuple.
+#[derive(Clone, Copy)]
+pub(crate) struct ServerSide {
+    target: SocketAddr,
+    local: SocketAddr,
+    next_hop: NextHop,
+    pub(crate) key: Key,
+}
+
+impl<N: Nic> Worker<N> {
+    /// Serves a proxy's `connect()` of a session that has no server yet.
+    pub(crate) fn connect_immediately(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        target: proxy::Target,
+    ) -> Result<SocketKey, Counter> {
+        let Some(session) = self.sessions.get(key) else { return Err(Counter::SessionGone) };
+        let (ends, service, policy) =
+            ((session.client, session.original), session.service, Arc::clone(&session.policy));
+        let side = self.server_side(&policy, service, ends, target)?;
+        let ServerSide { target, local, next_hop, key: flow_key } = side;
+        let flow = self.flows.insert(flow_key, Step::Proxy { session: key, leg: Leg::Server })?;
+        let mss = self.interfaces.get(next_hop.interface).mss(target.is_ipv6());
+        let opening = self.own_opening(now, &Flow { local, remote: target }, mss);
+        let connection = Connection::connect(now, (local.port(), target.port()), &tcp_config(mss, false), opening);
+        let marks = self.own_marks(0);
+        let path = self.path(local, target, next_hop, marks);
+        let socket = self.shared.sockets.borrow_mut().insert(Socket::new(connection, path, key, Leg::Server, flow));
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.server_socket = Some(socket);
+            session.server = Some((target, local));
+            let limit = now + session.service().connect_timeout;
+            self.shared.wheel.borrow_mut().set(limit, Timer::Connect(key, socket));
+        }
+        Ok(socket)
+    }
+
+    /// Who the server is, how to get there and as whom.
+    pub(crate) fn server_side(
+        &mut self,
+        policy: &Policy,
+        service: ServiceId,
+        (client, original): (SocketAddr, SocketAddr),
+        target: proxy::Target,
+    ) -> Result<ServerSide, Counter> {
+        let service = policy.service(service);
+        let target = match target {
+            proxy::Target::Address(address) => address,
+            proxy::Target::Original => service.server(original).ok_or(Counter::NoRoute)?,
+        };
+        if self.routes.is_own(target.ip()) {
+            return Err(Counter::from(DropReason::ConnectedDirectly));
+        }
+        let next_hop = self.routes.lookup(target.ip()).ok_or(Counter::NoRoute)?;
+        let local = self.source(service, client, target, &next_hop)?;
+        // A proxy may name a server of the other family, an entry a foreign address of it.
+        if local.is_ipv4() != target.is_ipv4() {
+            return Err(Counter::NoSourceAddress);
+        }
+        let key = Key::new(next_hop.interface, TCP, target, local);
+        self.clear_time_wait(&key)?;
+        Ok(ServerSide { target, local, next_hop, key })
+    }
+
+    /// Whose address the server sees: the client's own (foreign connect), or a bound one, which a CONNECT entry of
+    /// the tproxy table may exchange for a foreign one.
+    fn source(
+        &mut self,
+        service: &Service,
+        client: SocketAddr,
+        target: SocketAddr,
+        next_hop: &NextHop,
+    ) -> Result<SocketAddr, Counter> {
+        let bound = match service.source {
+            Source::Client => return Ok(client),
+            Source::Gateway => SocketAddr::new(next_hop.source.ok_or(Counter::NoSourceAddress)?, 0),
+            Source::Address(address) => address,
+        };
+        if bound.is_ipv4() != target.is_ipv4() {
+            return Err(Counter::NoSourceAddress);
+        }
+        let local = self.with_port(bound, client.port(), target, next_hop.interface)?;
+        let Some(entry) = self.table.lookup_local(TCP, local) else { return Ok(local) };
+        let meant = entry.remote.is_none_or(|remote| remote == target);
+        if !entry.flags.contains(Flags::CONNECT) || !meant || !self.claim(&entry) {
+            return Ok(local);
+        }
+        self.with_port(entry.foreign, client.port(), target, next_hop.interface)
+    }
+
+    /// Chooses a port where none is given: a free one, of the client port's class (Zorp's `forge_port` GROUP).
+    fn with_port(
+        &mut self,
+        address: SocketAddr,
+        like: u16,
+        target: SocketAddr,
+        interface: InterfaceId,
+    ) -> Result<SocketAddr, Counter> {
+        if address.port() != 0 {
+            return Ok(address);
+        }
+        let (low, high) = limits::port_class(like);
+        let count = u32::from(high - low) + 1;
+        let first = self.random.below(count);
+        (0..count.min(limits::PORT_TRIES))
+            .map(|step| SocketAddr::new(address.ip(), low + ((first + step) % count) as u16))
+            .find(|local| self.flows.find(&Key::new(interface, TCP, target, *local)).is_none())
+            .ok_or(Counter::PortsExhausted)
+    }
+
+    /// The tuple may still be in TIME-WAIT from a connection before; the client's new one takes it over (RFC 6191's
+    /// purpose: the client, whose port it is, has left its own TIME-WAIT or it would not use it again).
+    fn clear_time_wait(&mut self, key: &Key) -> Result<(), Counter> {
+        let Some(id) = self.flows.find(key) else { return Ok(()) };
+        let Step::TimeWait { key } = self.flows[id] else { return Err(Counter::TupleBusy) };
+        self.forget_time_wait(key);
+        Ok(())
+    }
+
+    /// A path under today's routes.
+    pub(crate) fn path(&self, local: SocketAddr, remote: SocketAddr, next_hop: NextHop, marks: IpMarks) -> Path {
+        Path { local, remote, next_hop, generation: self.policy.generation(), marks }
+    }
+}
+
+/// How our connections behave; the same for all, but for the size of segments and for what a mirrored end can do.
+pub(crate) fn tcp_config(mss_max: u16, ecn: bool) -> tcp::Config {
+    tcp::Config {
+        mss_max,
+        ecn,
+        receive_buffer: limits::RECEIVE_BUFFER,
+        send_buffer: limits::SEND_BUFFER,
+        ..tcp::Config::default()
+    }
+}
