@@ -10,8 +10,9 @@
 //! with an IPv4 address for IPv4 only. The file is taken as a whole or not at all, where iptables-restore commits
 //! table by table.
 //!
-//! Left out in this version, by name and with an error that says so: tables nat, mangle and raw, counters per rule
-//! (their syntax is read), and the matches and targets that `words.rs` lists as known but not served.
+//! Matches and targets are modules (`matches.rs`, `targets.rs`), each with its options, its reading and its printing;
+//! those of iptables that are refused are listed there with the reason that the operator is told. Counters are read
+//! for their syntax and not kept: a policy's begin at nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,20 +26,22 @@ use crate::faults::{Faults, Place};
 
 mod address;
 pub(crate) mod check;
+mod command;
 mod criteria;
 mod draft;
 mod lex;
 mod macros;
 mod matches;
+mod modules;
 mod options;
 mod parse;
 mod ports;
 mod print;
 mod rule;
+mod served;
 mod source;
 mod target;
 mod targets;
-mod words;
 
 #[cfg(test)]
 mod tests;
@@ -182,16 +185,60 @@ impl Table {
     }
 }
 
+impl Ruleset {
+    /// Canonical text, with the packets and bytes of each rule if given: by the rule's number over all tables, as in
+    /// [`crate::policy::RuleRef`].
+    pub fn print(&self, counters: Option<&[(u64, u64)]>) -> String {
+        self.printed(print::Style { counters, only: None })
+    }
+
+    /// What concerns one family, as iptables-save or ip6tables-save prints it.
+    pub fn print_for(&self, family: Family) -> String {
+        self.printed(print::Style { counters: None, only: Some(family) })
+    }
+
+    fn printed(&self, style: print::Style<'_>) -> String {
+        fmt::from_fn(|f| print::ruleset(self, &style, f)).to_string()
+    }
+}
+
 impl fmt::Display for Ruleset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        print::ruleset(self, f)
+        print::ruleset(self, &print::Style::default(), f)
     }
 }
 
 /// Reads rules. Everything that is wrong goes to `faults`, what looks wrong to `warnings`; what comes back is whole
 /// only when no fault was added.
 pub fn parse(source: &Source<'_>, macros: &Macros, faults: &mut Faults, warnings: &mut Faults) -> Ruleset {
-    let ruleset = parse::ruleset(source, macros, faults, warnings);
+    let before = faults.len();
+    let ruleset = read(source, macros, None, faults, warnings);
+    if faults.len() == before {
+        served::ruleset(&ruleset, faults);
+    }
+    ruleset
+}
+
+/// Reads rules that are for one family, as iptables-restore or ip6tables-restore reads them: each rule is that
+/// family's, and `-4` or `-6` of the other leaves a rule out.
+pub fn parse_for(
+    family: Family,
+    source: &Source<'_>,
+    macros: &Macros,
+    faults: &mut Faults,
+    warnings: &mut Faults,
+) -> Ruleset {
+    read(source, macros, Some(family), faults, warnings)
+}
+
+fn read(
+    source: &Source<'_>,
+    macros: &Macros,
+    only: Option<Family>,
+    faults: &mut Faults,
+    warnings: &mut Faults,
+) -> Ruleset {
+    let ruleset = parse::ruleset(source, macros, only, faults, warnings);
     check::ruleset(&ruleset, faults);
     ruleset
 }

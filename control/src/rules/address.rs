@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::criteria::Family;
+use super::modules::number;
 
 /// An address under a mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,9 +76,9 @@ fn parse_v6(address: &str, mask: Option<&str>) -> Result<Network, String> {
     let mask = match mask {
         None => u128::MAX,
         Some(mask) if mask.contains(':') => parsed(mask).map_err(|_| format!("`{mask}` is no IPv6 mask"))?,
-        Some(length) => match length.parse::<u32>() {
-            Ok(length) if length <= 128 => u128::MAX.checked_shl(128 - length).unwrap_or(0),
-            _ => return Err(format!("`/{length}` is no prefix length of IPv6, 0 to 128 or a mask was expected")),
+        Some(length) => match number(length, 128) {
+            Some(length) => u128::MAX.checked_shl(128 - length as u32).unwrap_or(0),
+            None => return Err(format!("`/{length}` is no prefix length of IPv6, 0 to 128 or a mask was expected")),
         },
     };
     Ok(Network::V6 { address: bits & mask, mask })
@@ -85,11 +86,13 @@ fn parse_v6(address: &str, mask: Option<&str>) -> Result<Network, String> {
 
 fn parse_v4_mask(mask: &str) -> Result<u32, String> {
     if mask.contains('.') {
-        return parse_v4(mask).map_err(|_| format!("`{mask}` is no IPv4 mask"));
+        // A mask has no short form.
+        let whole = Some(mask).filter(|mask| mask.split('.').count() == 4);
+        return whole.and_then(|mask| parse_v4(mask).ok()).ok_or_else(|| format!("`{mask}` is no IPv4 mask"));
     }
-    match mask.parse::<u32>() {
-        Ok(length) if length <= 32 => Ok(u32::MAX.checked_shl(32 - length).unwrap_or(0)),
-        _ => Err(format!("`/{mask}` is no prefix length of IPv4, 0 to 32 or a mask was expected")),
+    match number(mask, 32) {
+        Some(length) => Ok(u32::MAX.checked_shl(32 - length as u32).unwrap_or(0)),
+        None => Err(format!("`/{mask}` is no prefix length of IPv4, 0 to 32 or a mask was expected")),
     }
 }
 

@@ -1,8 +1,9 @@
 //! What must hold for the rules of a table together: chains exist, do not run in circles, end in bounded time.
 
+use super::criteria::{Match, Side};
 use super::target::Target;
-use super::{Chain, Ruleset, Table};
-use crate::faults::{Faults, nearest};
+use super::{Chain, Hook, Rule, Ruleset, Table, TableKind, targets};
+use crate::faults::Faults;
 use crate::limits::{CHAIN_DEPTH_MAX, CHAINS_MAX, RULE_VISITS_MAX};
 use std::collections::HashMap;
 
@@ -18,6 +19,7 @@ pub(crate) fn ruleset(ruleset: &Ruleset, faults: &mut Faults) {
             walk.visit(at, faults);
         }
         bounds(table, &walk.known, faults);
+        hooks(table, &by_name, faults);
     }
 }
 
@@ -33,8 +35,7 @@ fn references(table: &Table, by_name: &HashMap<&str, usize>, faults: &mut Faults
                 table.kind.name()
             );
             let own = table.chains.iter().map(|chain| &*chain.name).filter(|name| !built_in(name));
-            let targets = ["ACCEPT", "DROP", "RETURN", "REJECT", "TPROXY"];
-            match nearest(name, targets.into_iter().chain(own)) {
+            match targets::meant(name, own) {
                 Some(meant) => faults.add_hint(rule.place.clone(), message, format!("was `{meant}` meant?")),
                 None => faults.add_hint(rule.place.clone(), message, format!("declare it: `:{name} -`")),
             }
@@ -116,4 +117,56 @@ fn bounds(table: &Table, known: &[State], faults: &mut Faults) {
         let place = table.chains[0].place.clone();
         faults.add(place, format!("there are {} chains in table {}", table.chains.len(), table.kind.name()));
     }
+}
+
+/// Matches and targets that can stand only where a packet has what they need: in a built-in chain, and in those that
+/// are called from it.
+fn hooks(table: &Table, by_name: &HashMap<&str, usize>, faults: &mut Faults) {
+    for hook in table.kind.hooks() {
+        let Some(&start) = by_name.get(hook.name()) else { continue };
+        let mut reached = vec![false; table.chains.len()];
+        let mut open = vec![start];
+        while let Some(at) = open.pop() {
+            if std::mem::replace(&mut reached[at], true) {
+                continue;
+            }
+            for rule in &table.chains[at].rules {
+                if let Some((what, possible)) = misplaced(rule, table.kind, *hook) {
+                    let names = possible.iter().map(|hook| hook.name()).collect::<Vec<_>>().join(", ");
+                    let message = format!("{what} cannot stand in {}, only in {names}", hook.name());
+                    let message =
+                        if at == start { message } else { format!("{message}, from where this chain is called") };
+                    faults.add(rule.place.clone(), message);
+                }
+                if let Some(Target::Jump(name) | Target::Goto(name)) = &rule.target {
+                    open.extend(by_name.get(&**name));
+                }
+            }
+        }
+    }
+}
+
+/// What in a rule cannot stand at a hook, and where it can.
+fn misplaced(rule: &Rule, table: TableKind, hook: Hook) -> Option<(&'static str, &'static [Hook])> {
+    const IN: &[Hook] = &[Hook::Prerouting, Hook::Input];
+    const FROM_OUTSIDE: &[Hook] = &[Hook::Prerouting, Hook::Input, Hook::Forward];
+    const TO_OUTSIDE: &[Hook] = &[Hook::Forward, Hook::Output, Hook::Postrouting];
+    let of_match = |one: &Match| match one {
+        Match::Mac(_) => Some(("`-m mac`", FROM_OUTSIDE)),
+        Match::Socket { .. } => Some(("`-m socket`", IN)),
+        Match::AddrType { interface: Some(Side::In), .. } => Some(("`--limit-iface-in`", FROM_OUTSIDE)),
+        Match::AddrType { interface: Some(Side::Out), .. } => Some(("`--limit-iface-out`", TO_OUTSIDE)),
+        _ => None,
+    };
+    let of_target: Option<(&'static str, &'static [Hook])> = match &rule.target {
+        Some(Target::Reject(_)) => Some(("REJECT", &[Hook::Input, Hook::Forward, Hook::Output])),
+        Some(Target::Tproxy { .. }) if table == TableKind::Mangle => Some(("TPROXY", &[Hook::Prerouting])),
+        Some(Target::Dnat(_)) => Some(("DNAT", &[Hook::Prerouting, Hook::Output])),
+        Some(Target::Redirect(_)) => Some(("REDIRECT", &[Hook::Prerouting, Hook::Output])),
+        Some(Target::Snat(_)) => Some(("SNAT", &[Hook::Input, Hook::Postrouting])),
+        Some(Target::Masquerade(_)) => Some(("MASQUERADE", &[Hook::Postrouting])),
+        _ => None,
+    };
+    let placed = rule.criteria.matches.iter().filter_map(of_match).chain(of_target);
+    placed.into_iter().find(|(_, possible)| !possible.contains(&hook))
 }

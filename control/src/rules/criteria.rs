@@ -43,6 +43,13 @@ pub enum Family {
     V6,
 }
 
+impl Family {
+    /// That of an address.
+    pub fn of(address: IpAddr) -> Family {
+        if address.is_ipv4() { Family::V4 } else { Family::V6 }
+    }
+}
+
 /// Everything before `-j`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Criteria {

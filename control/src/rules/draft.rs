@@ -1,10 +1,11 @@
 //! What has been read of a rule, and the rules that its comma lists make of it: source outer, destination inner, as
 //! iptables does.
 
-use super::criteria::{Criteria, Family, Not};
+use super::command::Command;
+use super::criteria::{Criteria, Family, Match, Not};
 use super::lex::Word;
-use super::matches::MatchDrafts;
-use super::rule::{Command, Context};
+use super::modules::{Facts, Instance, Made, number};
+use super::rule::Context;
 use super::target::Target;
 use super::targets::TargetDraft;
 use super::{Hook, Network, Rule};
@@ -21,9 +22,11 @@ pub(super) struct Draft {
     pub(super) input: Option<(Not<String>, u32)>,
     pub(super) output: Option<(Not<String>, u32)>,
     pub(super) protocol: Option<(Not<u8>, u32)>,
+    pub(super) any_protocol: Option<()>,
+    pub(super) fragment: Option<(Not<()>, u32)>,
     pub(super) counters: Option<()>,
-    pub(super) matches: MatchDrafts,
-    pub(super) target: TargetDraft,
+    pub(super) matches: Vec<Instance>,
+    pub(super) target: Option<TargetDraft>,
 }
 
 /// A comma list of addresses, and which word of the text it is.
@@ -42,13 +45,15 @@ pub(super) fn interface_name(word: &Word, context: &mut Context<'_>) {
     }
 }
 
+/// The protocol of `-p`; none where it stands for all of them.
 pub(super) fn protocol(not: bool, word: &Word, context: &mut Context<'_>) -> Option<Not<u8>> {
-    let any = matches!(&*word.text, "all" | "0");
-    match (any, protocol_number(&word.text)) {
-        (true, _) if not => context.fault(word.column, format!("`! -p {}` matches nothing", word.text)),
-        (true, _) => {}
-        (false, Some(value)) => return Some(Not { not, value }),
-        (false, None) => {
+    match (&*word.text.to_ascii_lowercase(), protocol_by_name(&word.text)) {
+        ("all", _) | (_, Some(0)) if not => {
+            context.fault(word.column, format!("`! -p {}` matches nothing", word.text));
+        }
+        ("all", _) | (_, Some(0)) => {}
+        (_, Some(value)) => return Some(Not { not, value }),
+        (_, None) => {
             let expected = "a name such as tcp, udp, icmp, or a number up to 255 was expected";
             context.fault(word.column, format!("`{}` is no protocol: {expected}", word.text));
         }
@@ -56,15 +61,22 @@ pub(super) fn protocol(not: bool, word: &Word, context: &mut Context<'_>) -> Opt
     None
 }
 
+/// A protocol by name, or by number as C reads it.
+pub(super) fn protocol_by_name(word: &str) -> Option<u8> {
+    protocol_number(word).or_else(|| number(word, 255).map(|number| number as u8))
+}
+
 pub(super) fn addresses(not: bool, option: &str, word: &Word, context: &mut Context<'_>) -> Vec<Network> {
     let mut list = Vec::new();
     let mut column = word.column;
     for part in word.text.split(',') {
         match Network::parse(part) {
-            Ok(network) if not && network.is_all() => {
-                context.fault(column, format!("`! {option} {part}` matches nothing"));
+            Ok(network) => {
+                if not && network.is_all() {
+                    context.warn(column, format!("`! {option} {part}` matches nothing"), "leave the rule out");
+                }
+                list.push(network);
             }
-            Ok(network) => list.push(network),
             Err(why) => context.fault(column, why),
         }
         column += part.chars().count() as u32 + 1;
@@ -79,57 +91,96 @@ pub(super) fn addresses(not: bool, option: &str, word: &Word, context: &mut Cont
     list
 }
 
+/// What a rule becomes for one source and one destination.
+struct One<'a> {
+    source: Option<&'a Network>,
+    destination: Option<&'a Network>,
+    family: Option<Family>,
+    matches: Vec<Match>,
+    target: Option<Target>,
+}
+
 impl Draft {
     /// The rules that the comma lists make: source outer, destination inner, as iptables orders them.
     pub(super) fn finish(self, chain: &str, text: &[String], context: &mut Context<'_>) -> Vec<Rule> {
         self.hook(chain, context);
-        let readable = self.is_readable();
-        let protocol = self.protocol.as_ref().map(|(protocol, _)| protocol.clone());
-        let target = self.target.finish(protocol.as_ref(), context);
-        let matches = self.matches.finish(protocol.as_ref(), context);
-        let target_family = target.as_ref().and_then(Target::family);
+        // iptables leaves out, without a word, what is for the other family's tool.
+        if let (Some(only), Some((family, _))) = (context.only, self.family)
+            && only != family
+        {
+            return Vec::new();
+        }
+        let before = context.faults.len();
         let mut rules = Vec::new();
         for source in each(self.source.as_ref()) {
             for destination in each(self.destination.as_ref()) {
-                let families = [
-                    self.family.map(|(f, _)| f),
-                    source.map(Network::family),
-                    destination.map(Network::family),
-                    target_family,
-                ];
-                let Ok(family) = one_family(families) else { continue };
-                let mut text = text.to_vec();
-                let mut place = |addresses: &Option<Addresses>, one: Option<&Network>| {
-                    let addresses = addresses.as_ref()?;
-                    if addresses.list.len() > 1 {
-                        text[addresses.text] = one?.to_string();
-                    }
-                    Some(Not { not: addresses.not, value: *one? })
-                };
-                let (source, destination) = (place(&self.source, source), place(&self.destination, destination));
-                rules.push(Rule {
-                    criteria: Criteria {
-                        family,
-                        source,
-                        destination,
-                        input: named(self.input.as_ref()),
-                        output: named(self.output.as_ref()),
-                        protocol: protocol.clone(),
-                        fragment: None,
-                        matches: matches.clone(),
-                    },
-                    target: target.clone(),
-                    place: context.place(1),
-                    text: text.join(" "),
-                });
+                let Some(one) = self.one(source, destination, context) else { continue };
+                rules.push(self.rule(one, text, context));
             }
         }
-        if rules.is_empty() && readable {
+        if rules.is_empty() && context.faults.len() == before && self.is_readable() {
             let addresses = self.destination.as_ref().or(self.source.as_ref());
             let (column, option) = addresses.map_or((1, "-d"), |a| (a.column, a.option));
             context.fault(column, format!("the rule never matches: `{option}` and the rest are of different families"));
         }
         rules
+    }
+
+    /// Finishes matches and target for one pair of addresses. None: a fault, or addresses of different families.
+    fn one<'a>(
+        &self,
+        source: Option<&'a Network>,
+        destination: Option<&'a Network>,
+        context: &mut Context<'_>,
+    ) -> Option<One<'a>> {
+        let fragment = self.fragment.as_ref().map(|_| Family::V4);
+        let said = [
+            context.only,
+            self.family.map(|(family, _)| family),
+            source.map(Network::family),
+            destination.map(Network::family),
+            fragment,
+        ];
+        let family = one_family(said.into_iter().flatten()).ok()?;
+        let protocol = self.protocol.as_ref().map(|(protocol, _)| protocol);
+        let mut facts = Facts { table: context.table, protocol, family, warnings: Vec::new() };
+        let mut matches = Vec::new();
+        for instance in &self.matches {
+            if let Some(Made::Match(one)) = instance.finish(&mut facts, context) {
+                matches.push(one);
+            }
+        }
+        let target = self.target.as_ref().and_then(|target| target.finish(&mut facts, context));
+        let of_modules = matches.iter().filter_map(Match::family).chain(target.as_ref().and_then(Target::family));
+        let family = one_family(family.into_iter().chain(of_modules)).ok()?;
+        Some(One { source, destination, family, matches, target })
+    }
+
+    fn rule(&self, one: One<'_>, text: &[String], context: &Context<'_>) -> Rule {
+        let mut text = text.to_vec();
+        let mut place = |addresses: &Option<Addresses>, one: Option<&Network>| {
+            let addresses = addresses.as_ref()?;
+            if addresses.list.len() > 1 {
+                text[addresses.text] = one?.to_string();
+            }
+            Some(Not { not: addresses.not, value: *one? })
+        };
+        let (source, destination) = (place(&self.source, one.source), place(&self.destination, one.destination));
+        Rule {
+            criteria: Criteria {
+                family: one.family,
+                source,
+                destination,
+                input: named(self.input.as_ref()),
+                output: named(self.output.as_ref()),
+                protocol: self.protocol.as_ref().map(|(protocol, _)| protocol.clone()),
+                fragment: self.fragment.as_ref().map(|(fragment, _)| fragment.clone()),
+                matches: one.matches,
+            },
+            target: one.target,
+            place: context.place(1),
+            text: text.join(" "),
+        }
     }
 
     /// Whether all addresses could be read; those that could not have been named.
@@ -140,9 +191,10 @@ impl Draft {
     /// `-i` and `-o` where a packet has no such interface.
     fn hook(&self, chain: &str, context: &mut Context<'_>) {
         if let Some((_, column)) = &self.input
-            && chain == Hook::Output.name()
+            && (chain == Hook::Output.name() || chain == Hook::Postrouting.name())
         {
-            context.fault(*column, format!("`-i` cannot stand in {chain}: what leaves the gateway came in nowhere"));
+            context
+                .fault(*column, format!("`-i` cannot stand in {chain}: where the packet came in is not known there"));
         }
         if let Some((_, column)) = &self.output
             && (chain == Hook::Input.name() || chain == Hook::Prerouting.name())
@@ -161,8 +213,7 @@ fn each(addresses: Option<&Addresses>) -> Vec<Option<&Network>> {
     addresses.map_or_else(|| vec![None], |addresses| addresses.list.iter().map(Some).collect())
 }
 
-fn one_family(families: [Option<Family>; 4]) -> Result<Option<Family>, ()> {
-    let mut named = families.into_iter().flatten();
+fn one_family(mut named: impl Iterator<Item = Family>) -> Result<Option<Family>, ()> {
     let first = named.next();
     if named.all(|family| Some(family) == first) { Ok(first) } else { Err(()) }
 }

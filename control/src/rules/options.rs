@@ -1,19 +1,26 @@
 //! Options of a rule, recognised as GNU `getopt_long` does: `--dport 80`, `--dport=80`, unique abbreviations (`--dpo
-//! 80`), `-p tcp`, `-ptcp`.
+//! 80`), `-p tcp`, `-ptcp`. The base options are here; those of matches and targets come with their modules.
 
 use super::lex::Word;
-use super::words;
+use super::modules::{self, Module};
+use crate::faults::nearest;
 
-/// What an option means.
+/// What a base option means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Opt {
     // commands
     Append,
     Insert,
+    Replace,
+    Delete,
     NewChain,
+    DeleteChain,
+    RenameChain,
+    Flush,
+    Zero,
     Policy,
     OtherCommand,
-    // base
+    // criteria and targets
     Table,
     Source,
     Destination,
@@ -26,89 +33,41 @@ pub(super) enum Opt {
     Counters,
     Ipv4,
     Ipv6,
-    Fragments,
-    // matches
-    SourcePort,
-    DestinationPort,
-    Syn,
-    TcpFlags,
-    SourcePorts,
-    DestinationPorts,
-    EitherPorts,
-    State,
-    CtState,
-    Comment,
-    // targets
-    RejectWith,
-    OnPort,
-    OnIp,
+    Fragment,
+    Verbose,
 }
 
-/// Who must be named in the rule before its options are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Owner {
-    Base,
-    Tcp,
-    Udp,
-    Multiport,
-    State,
-    Conntrack,
-    Comment,
-    Reject,
-    Tproxy,
-}
-
-const LONG: &[(&str, Opt, Owner)] = &[
-    ("append", Opt::Append, Owner::Base),
-    ("insert", Opt::Insert, Owner::Base),
-    ("new-chain", Opt::NewChain, Owner::Base),
-    ("policy", Opt::Policy, Owner::Base),
-    ("delete", Opt::OtherCommand, Owner::Base),
-    ("check", Opt::OtherCommand, Owner::Base),
-    ("replace", Opt::OtherCommand, Owner::Base),
-    ("list", Opt::OtherCommand, Owner::Base),
-    ("list-rules", Opt::OtherCommand, Owner::Base),
-    ("flush", Opt::OtherCommand, Owner::Base),
-    ("zero", Opt::OtherCommand, Owner::Base),
-    ("delete-chain", Opt::OtherCommand, Owner::Base),
-    ("rename-chain", Opt::OtherCommand, Owner::Base),
-    ("table", Opt::Table, Owner::Base),
-    ("source", Opt::Source, Owner::Base),
-    ("src", Opt::Source, Owner::Base),
-    ("destination", Opt::Destination, Owner::Base),
-    ("dst", Opt::Destination, Owner::Base),
-    ("in-interface", Opt::Input, Owner::Base),
-    ("out-interface", Opt::Output, Owner::Base),
-    ("protocol", Opt::Protocol, Owner::Base),
-    ("proto", Opt::Protocol, Owner::Base),
-    ("match", Opt::Match, Owner::Base),
-    ("jump", Opt::Jump, Owner::Base),
-    ("goto", Opt::Goto, Owner::Base),
-    ("set-counters", Opt::Counters, Owner::Base),
-    ("ipv4", Opt::Ipv4, Owner::Base),
-    ("ipv6", Opt::Ipv6, Owner::Base),
-    ("fragments", Opt::Fragments, Owner::Base),
-    ("source-port", Opt::SourcePort, Owner::Tcp),
-    ("sport", Opt::SourcePort, Owner::Tcp),
-    ("destination-port", Opt::DestinationPort, Owner::Tcp),
-    ("dport", Opt::DestinationPort, Owner::Tcp),
-    ("syn", Opt::Syn, Owner::Tcp),
-    ("tcp-flags", Opt::TcpFlags, Owner::Tcp),
-    ("source-port", Opt::SourcePort, Owner::Udp),
-    ("sport", Opt::SourcePort, Owner::Udp),
-    ("destination-port", Opt::DestinationPort, Owner::Udp),
-    ("dport", Opt::DestinationPort, Owner::Udp),
-    ("source-ports", Opt::SourcePorts, Owner::Multiport),
-    ("sports", Opt::SourcePorts, Owner::Multiport),
-    ("destination-ports", Opt::DestinationPorts, Owner::Multiport),
-    ("dports", Opt::DestinationPorts, Owner::Multiport),
-    ("ports", Opt::EitherPorts, Owner::Multiport),
-    ("state", Opt::State, Owner::State),
-    ("ctstate", Opt::CtState, Owner::Conntrack),
-    ("comment", Opt::Comment, Owner::Comment),
-    ("reject-with", Opt::RejectWith, Owner::Reject),
-    ("on-port", Opt::OnPort, Owner::Tproxy),
-    ("on-ip", Opt::OnIp, Owner::Tproxy),
+const LONG: &[(&str, Opt)] = &[
+    ("append", Opt::Append),
+    ("insert", Opt::Insert),
+    ("new-chain", Opt::NewChain),
+    ("policy", Opt::Policy),
+    ("delete", Opt::Delete),
+    ("replace", Opt::Replace),
+    ("flush", Opt::Flush),
+    ("zero", Opt::Zero),
+    ("delete-chain", Opt::DeleteChain),
+    ("rename-chain", Opt::RenameChain),
+    ("check", Opt::OtherCommand),
+    ("list", Opt::OtherCommand),
+    ("list-rules", Opt::OtherCommand),
+    ("table", Opt::Table),
+    ("source", Opt::Source),
+    ("src", Opt::Source),
+    ("destination", Opt::Destination),
+    ("dst", Opt::Destination),
+    ("in-interface", Opt::Input),
+    ("out-interface", Opt::Output),
+    ("protocol", Opt::Protocol),
+    ("proto", Opt::Protocol),
+    ("match", Opt::Match),
+    ("jump", Opt::Jump),
+    ("goto", Opt::Goto),
+    ("set-counters", Opt::Counters),
+    ("ipv4", Opt::Ipv4),
+    ("ipv6", Opt::Ipv6),
+    ("fragments", Opt::Fragment),
+    ("verbose", Opt::Verbose),
 ];
 
 const SHORT: &[(char, Opt)] = &[
@@ -116,15 +75,15 @@ const SHORT: &[(char, Opt)] = &[
     ('I', Opt::Insert),
     ('N', Opt::NewChain),
     ('P', Opt::Policy),
-    ('D', Opt::OtherCommand),
+    ('D', Opt::Delete),
+    ('R', Opt::Replace),
+    ('F', Opt::Flush),
+    ('Z', Opt::Zero),
+    ('X', Opt::DeleteChain),
+    ('E', Opt::RenameChain),
     ('C', Opt::OtherCommand),
-    ('R', Opt::OtherCommand),
     ('L', Opt::OtherCommand),
     ('S', Opt::OtherCommand),
-    ('F', Opt::OtherCommand),
-    ('Z', Opt::OtherCommand),
-    ('X', Opt::OtherCommand),
-    ('E', Opt::OtherCommand),
     ('t', Opt::Table),
     ('s', Opt::Source),
     ('d', Opt::Destination),
@@ -137,14 +96,89 @@ const SHORT: &[(char, Opt)] = &[
     ('c', Opt::Counters),
     ('4', Opt::Ipv4),
     ('6', Opt::Ipv6),
-    ('f', Opt::Fragments),
+    ('f', Opt::Fragment),
+    ('v', Opt::Verbose),
 ];
 
+impl Opt {
+    /// Whether it takes an argument, for words in which short options are joined (`-fv`).
+    fn takes(self) -> bool {
+        !matches!(self, Opt::Ipv4 | Opt::Ipv6 | Opt::Fragment | Opt::Verbose)
+    }
+
+    /// Whether it says what the line asks for.
+    pub(super) fn is_command(self) -> bool {
+        matches!(
+            self,
+            Opt::Append
+                | Opt::Insert
+                | Opt::Replace
+                | Opt::Delete
+                | Opt::NewChain
+                | Opt::DeleteChain
+                | Opt::RenameChain
+                | Opt::Flush
+                | Opt::Zero
+                | Opt::Policy
+        )
+    }
+}
+
+/// An option of a match or target.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Spec {
+    /// As written after `--`.
+    pub(super) long: &'static str,
+    /// The name its module knows it by: that of the option it is another name of, or its own.
+    pub(super) means: &'static str,
+    /// How many arguments follow.
+    pub(super) takes: u8,
+    /// Whether `!` may stand before it.
+    pub(super) not: bool,
+    /// Whether any word is its argument, one that looks like an option included.
+    pub(super) text: bool,
+}
+
+impl Spec {
+    /// An option with one argument.
+    pub(super) const fn value(long: &'static str) -> Spec {
+        Spec { long, means: long, takes: 1, not: false, text: false }
+    }
+
+    /// An option without argument.
+    pub(super) const fn flag(long: &'static str) -> Spec {
+        Spec { takes: 0, ..Spec::value(long) }
+    }
+
+    /// The same, which `!` may invert.
+    pub(super) const fn not(self) -> Spec {
+        Spec { not: true, ..self }
+    }
+
+    /// The same under another name.
+    pub(super) const fn alias(self, long: &'static str) -> Spec {
+        Spec { long, ..self }
+    }
+
+    /// The same, taking any text.
+    pub(super) const fn text(self) -> Spec {
+        Spec { text: true, ..self }
+    }
+}
+
+/// Whose an option is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum What {
+    /// The base's.
+    Base(Opt),
+    /// Of the module at that place of the list that was searched.
+    Module(usize, &'static Spec),
+}
+
 /// An option as it stands in a rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Found {
-    pub(super) opt: Opt,
-    pub(super) owner: Owner,
+    pub(super) what: What,
     /// As written, for messages.
     pub(super) written: String,
     /// The argument that is part of the word: `--dport=80`, `-ptcp`.
@@ -152,16 +186,41 @@ pub(super) struct Found {
 }
 
 /// Why a word is no option.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Unknown {
-    /// iptables knows it, this version does not serve it.
-    NotYet,
     /// It abbreviates several.
     Ambiguous(Vec<&'static str>),
-    /// It belongs to a match or target that the rule does not name.
-    Of(&'static str, Owner),
+    /// It belongs to matches or targets that the rule does not name.
+    Of(&'static str, Vec<&'static str>),
+    /// It takes no argument, and has one.
+    NoArgument,
     /// Nobody knows it.
     Nothing,
+}
+
+impl Unknown {
+    /// What is wrong with the word, and what to try.
+    pub(super) fn told(self, word: &Word) -> (String, Option<String>) {
+        match self {
+            Unknown::Ambiguous(meant) => {
+                let meant = meant.iter().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ");
+                (format!("`{}` is short for several options", word.text), Some(format!("one of {meant}")))
+            }
+            Unknown::Of(name, owners) if owners.contains(&"-p tcp") && owners.len() > 1 => (
+                format!("`{}` without a protocol: ports belong to TCP or UDP", word.text),
+                Some(format!("put `-p tcp` or `-p udp` before `--{name}`")),
+            ),
+            Unknown::Of(_, owners) => {
+                let owners = owners.iter().map(|owner| format!("`{owner}`")).collect::<Vec<_>>().join(" or ");
+                (format!("`{}` is an option of {owners}, which is not before it", word.text), None)
+            }
+            Unknown::NoArgument => (format!("`{}` takes no argument", word.text), None),
+            Unknown::Nothing => {
+                let meant = word.text.strip_prefix("--").and_then(|name| nearest(name, long_names()));
+                (format!("`{}` is no option", word.text), meant.map(|meant| format!("was `--{meant}` meant?")))
+            }
+        }
+    }
 }
 
 /// Whether a word has the form of an option.
@@ -169,10 +228,11 @@ pub(super) fn is_option(word: &Word) -> bool {
     word.text.starts_with('-') && word.text.len() > 1 && !word.is_quoted()
 }
 
-/// Recognises an option. `owners` are the matches and targets whose options are known at this point of the rule.
-pub(super) fn recognise(word: &Word, owners: &[Owner]) -> Result<Found, Unknown> {
+/// Recognises an option. `loaded` are the modules whose options are known at this point of the rule; of two that know
+/// the same option, the latest is meant.
+pub(super) fn recognise(word: &Word, loaded: &[&'static Module]) -> Result<Found, Unknown> {
     match word.text.strip_prefix("--") {
-        Some(long) => recognise_long(word, long, owners),
+        Some(long) => recognise_long(word, long, loaded),
         None => recognise_short(word),
     }
 }
@@ -182,35 +242,57 @@ fn recognise_short(word: &Word) -> Result<Found, Unknown> {
     let letter = rest.next().ok_or(Unknown::Nothing)?;
     let (_, opt) = SHORT.iter().find(|(short, _)| *short == letter).ok_or(Unknown::Nothing)?;
     let glued = (!rest.as_str().is_empty()).then(|| glued(word, 1 + letter.len_utf8()));
-    Ok(Found { opt: *opt, owner: Owner::Base, written: format!("-{letter}"), glued })
+    if glued.is_some() && !opt.takes() {
+        return Err(Unknown::NoArgument);
+    }
+    Ok(Found { what: What::Base(*opt), written: format!("-{letter}"), glued })
 }
 
-fn recognise_long(word: &Word, long: &str, owners: &[Owner]) -> Result<Found, Unknown> {
+fn recognise_long(word: &Word, long: &str, loaded: &[&'static Module]) -> Result<Found, Unknown> {
     let (name, value) = match long.find('=') {
         Some(at) => (&long[..at], Some(glued(word, 2 + at + 1))),
         None => (long, None),
     };
-    let known = |(_, _, owner): &&(&str, Opt, Owner)| *owner == Owner::Base || owners.contains(owner);
-    let found = |(name, opt, owner): &(&str, Opt, Owner)| {
-        Ok(Found { opt: *opt, owner: *owner, written: format!("--{name}"), glued: value.clone() })
+    let base = LONG.iter().map(|(name, opt)| (*name, What::Base(*opt)));
+    let modules = loaded.iter().enumerate().rev();
+    let modules = modules.flat_map(|(at, module)| module.options.iter().map(move |spec| (at, spec)));
+    let known: Vec<_> = base.chain(modules.map(|(at, spec)| (spec.long, What::Module(at, spec)))).collect();
+    let found = |(long, what): (&'static str, What)| {
+        let takes = match what {
+            What::Base(opt) => opt.takes(),
+            What::Module(_, spec) => spec.takes > 0,
+        };
+        if value.is_some() && !takes {
+            return Err(Unknown::NoArgument);
+        }
+        Ok(Found { what, written: format!("--{long}"), glued: value.clone() })
     };
-    if let Some(exact) = LONG.iter().filter(known).find(|(option, ..)| *option == name) {
-        return found(exact);
+    if let Some(exact) = known.iter().find(|(option, _)| *option == name) {
+        return found(*exact);
     }
-    if words::OPTIONS.contains(&name) {
-        return Err(Unknown::NotYet);
-    }
-    if let Some((option, _, owner)) = LONG.iter().find(|(option, ..)| *option == name) {
-        return Err(Unknown::Of(option, *owner));
-    }
-    let mut meant: Vec<_> =
-        LONG.iter().filter(known).filter(|(option, ..)| !name.is_empty() && option.starts_with(name)).collect();
-    meant.dedup_by_key(|(_, opt, owner)| (*opt, *owner));
+    let owners: Vec<&str> =
+        modules::all().filter(|module| module.options.iter().any(|o| o.long == name)).map(|m| m.spelled).collect();
+    let meant: Vec<_> = known.iter().filter(|(option, _)| !name.is_empty() && option.starts_with(name)).collect();
     match meant[..] {
+        [] if !owners.is_empty() => Err(Unknown::Of(long_of(name), owners)),
         [] => Err(Unknown::Nothing),
-        [one] => found(one),
-        _ => Err(Unknown::Ambiguous(meant.iter().map(|(option, ..)| *option).collect())),
+        [one, ref others @ ..] if others.iter().all(|(_, other)| same(one.1, *other)) => found(*one),
+        _ => Err(Unknown::Ambiguous(meant.iter().map(|(option, _)| *option).collect())),
     }
+}
+
+/// Whether two names are of one option.
+fn same(one: What, other: What) -> bool {
+    match (one, other) {
+        (What::Base(one), What::Base(other)) => one == other,
+        (What::Module(a, one), What::Module(b, other)) => a == b && one.means == other.means,
+        _ => false,
+    }
+}
+
+fn long_of(name: &str) -> &'static str {
+    let mut options = modules::all().flat_map(|module| module.options);
+    options.find(|spec| spec.long == name).map_or("", |spec| spec.long)
 }
 
 fn glued(word: &Word, from: usize) -> Word {
@@ -220,22 +302,6 @@ fn glued(word: &Word, from: usize) -> Word {
 
 /// All long options, for hints.
 pub(super) fn long_names() -> impl Iterator<Item = &'static str> {
-    LONG.iter().map(|(name, ..)| *name)
-}
-
-impl Owner {
-    /// How a rule names it.
-    pub(super) fn spelled(self) -> &'static str {
-        match self {
-            Owner::Base => "",
-            Owner::Tcp => "-p tcp",
-            Owner::Udp => "-p udp",
-            Owner::Multiport => "-m multiport",
-            Owner::State => "-m state",
-            Owner::Conntrack => "-m conntrack",
-            Owner::Comment => "-m comment",
-            Owner::Reject => "-j REJECT",
-            Owner::Tproxy => "-j TPROXY",
-        }
-    }
+    let modules = modules::all().flat_map(|module| module.options).map(|spec| spec.long);
+    LONG.iter().map(|(name, _)| *name).chain(modules)
 }

@@ -3,17 +3,25 @@
 //! `*`, `:`, `#` and `COMMIT` count in the first column only, as for iptables-restore. A table that is named again
 //! replaces what it held. Counters are read and not kept.
 
+use super::command::{self, Command};
+use super::criteria::Family;
 use super::lex::{self, Word};
 use super::macros::Macros;
-use super::rule::{self, Command, Context};
+use super::rule::{self, Context};
 use super::source::Source;
-use super::target::ChainPolicy;
-use super::{Chain, Rule, Ruleset, Table, TableKind, words};
+use super::target::{ChainPolicy, Target};
+use super::{Chain, Rule, Ruleset, Table, TableKind, targets};
 use crate::faults::{Faults, Place, nearest};
 use crate::limits::{CHAINS_MAX, FILE_BYTES_MAX, RULES_MAX};
 
 /// Reads all tables of a text.
-pub(super) fn ruleset(source: &Source<'_>, macros: &Macros, faults: &mut Faults, warnings: &mut Faults) -> Ruleset {
+pub(super) fn ruleset(
+    source: &Source<'_>,
+    macros: &Macros,
+    only: Option<Family>,
+    faults: &mut Faults,
+    warnings: &mut Faults,
+) -> Ruleset {
     let mut parser = Parser { macros, ruleset: Ruleset::default(), open: Open::No, rules: 0 };
     if source.text.len() > FILE_BYTES_MAX {
         faults.add(source.place(0, 0), format!("the rules are larger than {} MiB", FILE_BYTES_MAX >> 20));
@@ -26,7 +34,7 @@ pub(super) fn ruleset(source: &Source<'_>, macros: &Macros, faults: &mut Faults,
             Open::Table(table, _) => table.kind,
             _ => TableKind::Filter,
         };
-        let mut context = Context { source, line, table: open, faults, warnings };
+        let mut context = Context { source, line, table: open, only, faults, warnings };
         parser.line(text, &mut context);
         if parser.rules > RULES_MAX {
             let hint = "macros and comma lists multiply: look for several in one rule";
@@ -77,19 +85,16 @@ impl Parser<'_> {
             self.close(table);
         }
         let name = self.single(text.split([' ', '\t']).next().unwrap_or_default(), context);
-        const SERVED: [TableKind; 2] = [TableKind::Tproxy, TableKind::Filter];
-        let Some(kind) = SERVED.into_iter().find(|kind| kind.name() == name) else {
-            let known = SERVED.iter().map(|kind| kind.name());
-            if words::TABLES.contains(&&*name) {
-                context.fault(2, format!("table `{name}` is not in this version"));
-            } else {
-                let hint = match nearest(&name, known.clone()) {
-                    Some(meant) => format!("was `{meant}` meant?"),
-                    None => format!("tables: {}", known.collect::<Vec<_>>().join(", ")),
-                };
-                context.fault_hint(2, format!("`{name}` is no table"), hint);
+        let Some(kind) = TableKind::ALL.into_iter().find(|kind| kind.name() == name) else {
+            if name == "security" {
+                return context.fault_hint(2, "table `security` is not served", "there are no security labels");
             }
-            return;
+            let known = || TableKind::ALL.iter().map(|kind| kind.name());
+            let hint = match nearest(&name, known()) {
+                Some(meant) => format!("was `{meant}` meant?"),
+                None => format!("tables: {}", known().collect::<Vec<_>>().join(", ")),
+            };
+            return context.fault_hint(2, format!("`{name}` is no table"), hint);
         };
         let place = context.place(1);
         let built_in = |hook: &super::Hook| Chain {
@@ -155,6 +160,10 @@ impl Parser<'_> {
             return None;
         };
         rule::chain_name(name, context)?;
+        if targets::is_target(&name.text) {
+            context.fault(name.column, format!("a chain cannot be called `{}`, as a target is", name.text));
+            return None;
+        }
         let place = context.place(name.column);
         let full = table.chains.len() >= CHAINS_MAX;
         match table.chains.iter_mut().find(|chain| *chain.name == *name.text) {
@@ -185,6 +194,9 @@ impl Parser<'_> {
                 return;
             }
         };
+        if value == ChainPolicy::Drop && table.kind == TableKind::Nat {
+            return context.fault_hint(policy.column, "DROP cannot stand in table nat", "table filter is for that");
+        }
         match table.chains.iter_mut().find(|chain| *chain.name == *name.text) {
             Some(chain) if chain.policy.is_some() => chain.policy = Some(value),
             Some(_) => {
@@ -246,37 +258,17 @@ impl Parser<'_> {
                 self.declare(&name, context);
             }
             Command::Policy(name, policy) => self.policy(&name, &policy, context),
-            Command::Append(name) => {
-                self.rules += rules.len();
-                if let Some(chain) = self.existing(&name, context) {
-                    chain.rules.extend(rules);
+            command => {
+                let Open::Table(table, _) = &mut self.open else { return };
+                if table.kind == TableKind::Nat && rules.iter().any(|rule| rule.target == Some(Target::Drop)) {
+                    return context.fault_hint(1, "DROP cannot stand in table nat", "table filter is for that");
                 }
-            }
-            Command::Insert(name, number) => {
-                self.rules += rules.len();
-                let Some(chain) = self.existing(&name, context) else { return };
-                let at = number - 1;
-                if at > chain.rules.len() {
-                    let message = format!("`-I {} {number}`: the chain has {} rules", name.text, chain.rules.len());
-                    return context.fault(name.column, message);
+                if !matches!(command, Command::Delete(..)) {
+                    self.rules += rules.len();
                 }
-                chain.rules.splice(at..at, rules);
+                command::apply(command, rules, table, context);
             }
         }
-    }
-
-    fn existing(&mut self, name: &Word, context: &mut Context<'_>) -> Option<&mut Chain> {
-        let Open::Table(table, _) = &mut self.open else { return None };
-        let Some(at) = table.chains.iter().position(|chain| *chain.name == *name.text) else {
-            let message = format!("there is no chain `{}` in table {}", name.text, table.kind.name());
-            let hint = match nearest(&name.text, table.chains.iter().map(|chain| &*chain.name)) {
-                Some(meant) => format!("was `{meant}` meant?"),
-                None => format!("declare it: `:{} -` below `*{}`", name.text, table.kind.name()),
-            };
-            context.fault_hint(name.column, message, hint);
-            return None;
-        };
-        Some(&mut table.chains[at])
     }
 
     fn outside(&self, context: &mut Context<'_>) {

@@ -2,6 +2,7 @@
 //! of the machine is read, so that a configuration means the same everywhere.
 
 use super::criteria::Ports;
+use super::modules::number;
 use crate::limits::MULTIPORT_SLOTS_MAX;
 
 /// IANA's names of the services that rule sets name. A short list on purpose: a rule must mean the same on every
@@ -80,9 +81,9 @@ pub(super) fn port(word: &str) -> Result<u16, String> {
     if let Some((_, port)) = NAMES.iter().find(|(name, _)| *name == word) {
         return Ok(*port);
     }
-    match word.parse::<u16>() {
-        Ok(port) if word.starts_with(|c: char| c.is_ascii_digit()) => Ok(port),
-        _ => Err(format!("`{word}` is no port: a number from 0 to 65535 or a service's name was expected")),
+    match number(word, u64::from(u16::MAX)) {
+        Some(port) => Ok(port as u16),
+        None => Err(format!("`{word}` is no port: a number from 0 to 65535 or a service's name was expected")),
     }
 }
 
@@ -99,9 +100,17 @@ pub(super) fn range(word: &str) -> Result<Ports, String> {
     Ok(Ports { first, last })
 }
 
-/// `n,a:b,…` of `-m multiport`.
+/// `n,a:b,…` of `-m multiport`, whose ranges have two ends.
 pub(super) fn list(word: &str) -> Result<Vec<Ports>, String> {
-    let ports = word.split(',').map(range).collect::<Result<Vec<Ports>, String>>()?;
+    let one = |word: &str| match word.split_once(':') {
+        None => port(word).map(|port| Ports { first: port, last: port }),
+        Some((first, last)) => {
+            let (first, last) = (port(first)?, port(last)?);
+            let forwards = first < last;
+            if forwards { Ok(Ports { first, last }) } else { Err(format!("`{word}` is no range: it runs nowhere")) }
+        }
+    };
+    let ports = word.split(',').map(one).collect::<Result<Vec<Ports>, String>>()?;
     let slots: usize = ports.iter().map(|range| if range.first == range.last { 1 } else { 2 }).sum();
     if slots > MULTIPORT_SLOTS_MAX {
         return Err(format!("`{word}` takes {slots} slots, {MULTIPORT_SLOTS_MAX} are possible (a range takes two)"));

@@ -1,32 +1,49 @@
 //! Rules as canonical text: what iptables-save would print, and what reads back as the same rules.
 //!
-//! Options in the order `-s -d -i -o -p`, then the matches in the rule's order, then the target; `!` before the
+//! Options in the order `-s -d -i -o -p -f`, then the matches in the rule's order, then the target; `!` before the
 //! option; numbers for names; addresses with their length. Two things are ours: `-4` or `-6` where a rule is for one
 //! family and no address in it says so, and `0.0.0.0/0`, which here means every IPv4 address and not every address,
-//! is printed.
+//! is printed. Printed for one family, the text is that family's tool's own: the other family's rules are left out.
 
 use std::fmt::{Formatter, Result};
 
-use super::criteria::{Family, Match, Not, PortSet, Ports, States};
-use super::lex::quote;
-use super::target::Target;
-use super::{Rule, Ruleset, Table};
+use super::criteria::{Family, Match, Not};
+use super::matches::{bang, value};
+use super::{Rule, Ruleset, Table, TableKind, matches, targets};
 use crate::policy::protocol_name;
 
-/// Prints all tables.
-pub(super) fn ruleset(ruleset: &Ruleset, f: &mut Formatter<'_>) -> Result {
-    ruleset.tables.iter().try_for_each(|one| table(one, f))
+/// How rules are printed.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Style<'a> {
+    /// Packets and bytes of each rule, by its number over all tables.
+    pub(super) counters: Option<&'a [(u64, u64)]>,
+    /// Only what concerns this family, as its tool writes it.
+    pub(super) only: Option<Family>,
 }
 
-fn table(table: &Table, f: &mut Formatter<'_>) -> Result {
+/// Prints all tables.
+pub(super) fn ruleset(ruleset: &Ruleset, style: &Style<'_>, f: &mut Formatter<'_>) -> Result {
+    let mut number = 0;
+    ruleset.tables.iter().try_for_each(|one| table(one, style, &mut number, f))
+}
+
+fn table(table: &Table, style: &Style<'_>, number: &mut usize, f: &mut Formatter<'_>) -> Result {
     writeln!(f, "*{}", table.kind.name())?;
     for chain in &table.chains {
         writeln!(f, ":{} {} [0:0]", chain.name, chain.policy.map_or("-", |policy| policy.name()))?;
     }
     for chain in &table.chains {
         for one in &chain.rules {
+            let counters = style.counters.map(|counters| counters.get(*number).copied().unwrap_or_default());
+            *number += 1;
+            if style.only.is_some() && one.criteria.family.is_some() && one.criteria.family != style.only {
+                continue;
+            }
+            if let Some((packets, bytes)) = counters {
+                write!(f, "[{packets}:{bytes}] ")?;
+            }
             write!(f, "-A {}", chain.name)?;
-            rule(one, f)?;
+            rule(one, table.kind, style, f)?;
             writeln!(f)?;
         }
     }
@@ -34,100 +51,61 @@ fn table(table: &Table, f: &mut Formatter<'_>) -> Result {
 }
 
 /// A rule without its chain, each option with a blank before it.
-pub(super) fn rule(rule: &Rule, f: &mut Formatter<'_>) -> Result {
+fn rule(rule: &Rule, table: TableKind, style: &Style<'_>, f: &mut Formatter<'_>) -> Result {
     let criteria = &rule.criteria;
-    let by_address = criteria.source.is_some()
-        || criteria.destination.is_some()
-        || matches!(rule.target, Some(Target::Tproxy { address: Some(_), .. }));
+    let family = style.only.or(criteria.family);
     match criteria.family {
-        Some(Family::V4) if !by_address => f.write_str(" -4")?,
-        Some(Family::V6) if !by_address => f.write_str(" -6")?,
+        Some(family) if style.only.is_none() && !rule.tells_family() => {
+            f.write_str(if family == Family::V4 { " -4" } else { " -6" })?;
+        }
         _ => {}
     }
-    option(f, "-s", &criteria.source)?;
-    option(f, "-d", &criteria.destination)?;
-    option(f, "-i", &criteria.input)?;
-    option(f, "-o", &criteria.output)?;
+    // Printed for one family, all its addresses are no criterion.
+    let narrow = |network: &Option<_>| {
+        network.clone().filter(|n: &Not<super::Network>| n.not || style.only.is_none() || !n.value.is_all())
+    };
+    value(f, "-s", &narrow(&criteria.source))?;
+    value(f, "-d", &narrow(&criteria.destination))?;
+    value(f, "-i", &criteria.input)?;
+    value(f, "-o", &criteria.output)?;
     if let Some(Not { not, value }) = &criteria.protocol {
         write!(f, "{} -p {}", bang(*not), protocol_name(*value))?;
     }
-    criteria.matches.iter().try_for_each(|one| print_match(one, f))?;
+    if let Some(Not { not, .. }) = &criteria.fragment {
+        write!(f, "{} -f", bang(*not))?;
+    }
+    criteria.matches.iter().try_for_each(|one| matches::print(one, family, f))?;
     match &rule.target {
         None => Ok(()),
-        Some(target) => print_target(target, f),
+        Some(target) => targets::print(target, table, style, f),
     }
 }
 
-fn bang(not: bool) -> &'static str {
-    if not { " !" } else { "" }
-}
-
-fn option<T: std::fmt::Display>(f: &mut Formatter<'_>, name: &str, value: &Option<Not<T>>) -> Result {
-    match value {
-        Some(Not { not, value }) => write!(f, "{} {name} {value}", bang(*not)),
-        None => Ok(()),
+impl Rule {
+    /// Whether the rule's family can be read off its text without `-4` or `-6`.
+    fn tells_family(&self) -> bool {
+        self.criteria.source.is_some()
+            || self.criteria.destination.is_some()
+            || self.criteria.fragment.is_some()
+            || self.criteria.matches.iter().any(|one| one.family().is_some())
+            || self.target.as_ref().is_some_and(|target| target.family().is_some())
     }
 }
 
-fn print_match(one: &Match, f: &mut Formatter<'_>) -> Result {
-    match one {
-        Match::Tcp { source, destination, flags, .. } => {
-            f.write_str(" -m tcp")?;
-            option(f, "--sport", source)?;
-            option(f, "--dport", destination)?;
-            match flags {
-                Some(Not { not, .. }) => write!(f, "{} --tcp-flags FIN,SYN,RST,ACK SYN", bang(*not)),
-                None => Ok(()),
+impl Match {
+    /// The family a match is for, by what it looks at.
+    pub(super) fn family(&self) -> Option<Family> {
+        match self {
+            Match::Icmp(_) | Match::Ttl(..) => Some(Family::V4),
+            Match::Icmp6(_) | Match::HopLimit(..) => Some(Family::V6),
+            Match::IpRange { source, destination } => {
+                source.as_ref().or(destination.as_ref()).map(|range| Family::of(range.value.first))
             }
+            Match::Conntrack(tracking) => {
+                tracking.original.networks().chain(tracking.reply.networks()).next().map(super::Network::family)
+            }
+            Match::Recent(recent) => recent.value.mask.map(Family::of),
+            _ => None,
         }
-        Match::Udp { source, destination } => {
-            f.write_str(" -m udp")?;
-            option(f, "--sport", source)?;
-            option(f, "--dport", destination)
-        }
-        Match::Multiport { which, ports: Not { not, value } } => {
-            let name = match which {
-                PortSet::Source => "--sports",
-                PortSet::Destination => "--dports",
-                PortSet::Either => "--ports",
-            };
-            let ports = value.iter().map(Ports::to_string).collect::<Vec<_>>().join(",");
-            write!(f, " -m multiport{} {name} {ports}", bang(*not))
-        }
-        Match::State(Not { not, value }) => write!(f, " -m state{} --state {}", bang(*not), states(*value)),
-        Match::Conntrack(tracking) => match &tracking.states {
-            Some(Not { not, value }) => write!(f, " -m conntrack{} --ctstate {}", bang(*not), states(*value)),
-            None => Ok(()),
-        },
-        Match::Tproxy(Not { not, .. }) => write!(f, "{} -m tproxy", bang(*not)),
-        Match::Comment(comment) => write!(f, " -m comment --comment {}", quote(comment)),
-        _ => Ok(()),
-    }
-}
-
-fn states(states: States) -> String {
-    let named = [
-        (states.contains(States::INVALID), "INVALID"),
-        (states.contains(States::NEW), "NEW"),
-        (states.contains(States::RELATED), "RELATED"),
-        (states.contains(States::ESTABLISHED), "ESTABLISHED"),
-        (states.contains(States::UNTRACKED), "UNTRACKED"),
-    ];
-    named.into_iter().filter(|(set, _)| *set).map(|(_, name)| name).collect::<Vec<_>>().join(",")
-}
-
-fn print_target(target: &Target, f: &mut Formatter<'_>) -> Result {
-    match target {
-        Target::Accept => f.write_str(" -j ACCEPT"),
-        Target::Drop => f.write_str(" -j DROP"),
-        Target::Return => f.write_str(" -j RETURN"),
-        Target::Reject(kind) => write!(f, " -j REJECT --reject-with {}", kind.name()),
-        Target::Tproxy { port, address: Some(address), .. } => {
-            write!(f, " -j TPROXY --on-port {port} --on-ip {address}")
-        }
-        Target::Tproxy { port, address: None, .. } => write!(f, " -j TPROXY --on-port {port} --on-ip 0.0.0.0"),
-        Target::Jump(chain) => write!(f, " -j {chain}"),
-        Target::Goto(chain) => write!(f, " -g {chain}"),
-        _ => Ok(()),
     }
 }

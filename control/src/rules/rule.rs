@@ -5,34 +5,25 @@
 
 use std::sync::Arc;
 
+use super::command::Command;
 use super::criteria::{Family, Not};
 use super::draft::{Addresses, Draft, addresses, interface_name, protocol};
 use super::lex::{Word, quote};
-use super::options::{self, Found, Opt, Owner, Unknown};
+use super::modules::{Instance, Module};
+use super::options::{self, Found, Opt, Spec, What};
 use super::source::Source;
-use super::{Rule, TableKind};
-use crate::faults::{Faults, Place, nearest};
+use super::targets::TargetDraft;
+use super::{Rule, TableKind, matches, targets};
+use crate::faults::{Faults, Place};
 use crate::limits::CHAIN_NAME_MAX;
-use crate::policy::{TCP, UDP};
-
-/// What a line asks for.
-#[derive(Clone, Debug)]
-pub(super) enum Command {
-    /// `-A CHAIN`.
-    Append(Word),
-    /// `-I CHAIN [n]`, counted from 1.
-    Insert(Word, usize),
-    /// `-N CHAIN`.
-    NewChain(Word),
-    /// `-P CHAIN POLICY`.
-    Policy(Word, Word),
-}
 
 /// Where a rule is being read, and where what is wrong with it goes.
 pub(super) struct Context<'a> {
     pub(super) source: &'a Source<'a>,
     pub(super) line: usize,
     pub(super) table: TableKind,
+    /// Only this family's rules are read, as its tool reads them.
+    pub(super) only: Option<Family>,
     pub(super) faults: &'a mut Faults,
     pub(super) warnings: &'a mut Faults,
 }
@@ -57,7 +48,9 @@ impl Context<'_> {
 
 /// Reads a rule's words. None: it is not a rule, and `context` has been told why.
 pub(super) fn read(words: &[Word], context: &mut Context<'_>) -> Option<(Command, Vec<Rule>)> {
-    let mut reader = Reader { words, at: 0, not: None, draft: Draft::default(), text: Vec::new() };
+    let draft = Draft::default();
+    let mut reader =
+        Reader { words, at: 0, not: None, draft, loaded: Vec::new(), by_protocol: false, text: Vec::new() };
     while let Some(word) = reader.next() {
         reader.word(word, context)?;
     }
@@ -69,9 +62,13 @@ pub(super) fn read(words: &[Word], context: &mut Context<'_>) -> Option<(Command
         context.fault_hint(1, "the line has no command", "rules begin with `-A CHAIN`");
         return None;
     };
-    let rules = match &command {
-        Command::Append(chain) | Command::Insert(chain, _) => draft.finish(&chain.text, &text, context),
-        Command::NewChain(_) | Command::Policy(..) => Vec::new(),
+    let rules = match command.rule_of() {
+        Some(chain) => draft.finish(&chain.text, &text, context),
+        None if text.is_empty() => Vec::new(),
+        None => {
+            context.fault(1, format!("`{}` does not belong to this command", text[0]));
+            return None;
+        }
     };
     Some((command, rules))
 }
@@ -82,8 +79,18 @@ struct Reader<'a> {
     /// Column of a `!` that waits for its option.
     not: Option<u32>,
     draft: Draft,
+    /// The matches and the target, in the order in which the rule names them.
+    loaded: Vec<Loaded>,
+    /// The protocol's own match has been brought by `-p` already.
+    by_protocol: bool,
     /// The rule's words without command and chain.
     text: Vec<String>,
+}
+
+#[derive(Clone, Copy)]
+enum Loaded {
+    Match(usize),
+    Target,
 }
 
 impl<'a> Reader<'a> {
@@ -106,48 +113,58 @@ impl<'a> Reader<'a> {
             return None;
         }
         let found = self.recognise(word, context)?;
-        let is_command = matches!(found.opt, Opt::Append | Opt::Insert | Opt::NewChain | Opt::Policy);
-        if is_command {
-            return self.command(&found, word, context);
+        match found.what {
+            What::Base(opt) if opt.is_command() => self.command(opt, &found, word, context),
+            What::Base(opt) => {
+                self.text.push(found.written.clone());
+                self.option(opt, &found, word, context)
+            }
+            What::Module(at, spec) => {
+                self.text.push(found.written.clone());
+                self.module_option(self.loaded[at], spec, &found, word, context)
+            }
         }
-        self.text.push(found.written.clone());
-        self.option(&found, word, context)
     }
 
-    /// Recognises an option; ports are known without `-m` once `-p tcp` or `-p udp` has been read.
+    /// The modules whose options are known.
+    fn modules(&self) -> Vec<&'static Module> {
+        let module = |loaded: &Loaded| match (loaded, &self.draft.target) {
+            (Loaded::Match(at), _) => Some(self.draft.matches[*at].module),
+            (Loaded::Target, Some(TargetDraft::Module(instance))) => Some(instance.module),
+            (Loaded::Target, _) => None,
+        };
+        self.loaded.iter().filter_map(module).collect()
+    }
+
+    /// Recognises an option; a protocol's are known without `-m` once `-p` has been read.
     fn recognise(&mut self, word: &Word, context: &mut Context<'_>) -> Option<Found> {
-        let mut owners = self.draft.matches.owners().to_vec();
-        owners.extend(self.draft.target.owner());
-        let protocol = match self.draft.protocol {
-            Some((Not { not: false, value: TCP }, _)) => Some(Owner::Tcp),
-            Some((Not { not: false, value: UDP }, _)) => Some(Owner::Udp),
-            _ => None,
-        };
-        owners.extend(protocol);
-        let (message, hint) = match options::recognise(word, &owners) {
+        let mut modules = self.modules();
+        let why = match options::recognise(word, &modules) {
             Ok(found) => return Some(found),
-            Err(Unknown::NotYet) => (format!("`{}` is not in this version", word.text), None),
-            Err(Unknown::Ambiguous(meant)) => {
-                let meant = meant.iter().map(|name| format!("--{name}")).collect::<Vec<_>>().join(", ");
-                (format!("`{}` is short for several options", word.text), Some(format!("one of {meant}")))
-            }
-            Err(Unknown::Of(name, Owner::Tcp | Owner::Udp)) => (
-                format!("`{}` without a protocol: ports belong to TCP or UDP", word.text),
-                Some(format!("put `-p tcp` or `-p udp` before `--{name}`")),
-            ),
-            Err(Unknown::Of(_, owner)) => {
-                (format!("`{}` is an option of `{}`, which is not before it", word.text, owner.spelled()), None)
-            }
-            Err(Unknown::Nothing) => {
-                let meant = word.text.strip_prefix("--").and_then(|name| nearest(name, options::long_names()));
-                (format!("`{}` is no option", word.text), meant.map(|meant| format!("was `--{meant}` meant?")))
-            }
+            Err(why) => why,
         };
+        if let Some((Not { not: false, value }, _)) = self.draft.protocol
+            && !self.by_protocol
+            && let Some(module) = matches::of_protocol(value)
+        {
+            modules.push(module);
+            if let Ok(found) = options::recognise(word, &modules) {
+                self.by_protocol = true;
+                self.load(Instance::new(module, word.column));
+                return Some(found);
+            }
+        }
+        let (message, hint) = why.told(word);
         match hint {
             Some(hint) => context.fault_hint(word.column, message, hint),
             None => context.fault(word.column, message),
         }
         None
+    }
+
+    fn load(&mut self, instance: Instance) {
+        self.loaded.push(Loaded::Match(self.draft.matches.len()));
+        self.draft.matches.push(instance);
     }
 
     /// The argument of an option. `what` says what is expected.
@@ -157,7 +174,9 @@ impl<'a> Reader<'a> {
         }
         let end = word.column + word.text.chars().count() as u32;
         match self.words.get(self.at) {
-            Some(next) if !options::is_option(next) || found.opt == Opt::Comment => {
+            Some(next)
+                if !options::is_option(next) || matches!(found.what, What::Module(_, Spec { text: true, .. })) =>
+            {
                 self.at += 1;
                 Some(next.clone())
             }
@@ -214,21 +233,62 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn command(&mut self, found: &Found, word: &Word, context: &mut Context<'_>) -> Option<()> {
+    /// The next word, where an argument may but need not stand.
+    fn optional(&mut self, found: &Found) -> Option<Word> {
+        if let Some(glued) = &found.glued {
+            return Some(glued.clone());
+        }
+        let next = self.words.get(self.at).filter(|next| !options::is_option(next) && next.text != "!")?;
+        self.at += 1;
+        Some(next.clone())
+    }
+
+    /// A rule's number in its chain, from 1.
+    fn number(&mut self, context: &mut Context<'_>) -> Option<usize> {
+        let next = self.words.get(self.at)?;
+        let number = next.text.parse::<usize>().ok()?;
+        self.at += 1;
+        if number == 0 {
+            context.fault(next.column, "rules are counted from 1");
+        }
+        Some(number.max(1))
+    }
+
+    fn command(&mut self, opt: Opt, found: &Found, word: &Word, context: &mut Context<'_>) -> Option<()> {
         self.not_invertible(found, context);
-        let chain = self.argument(found, word, "a chain", context)?;
-        chain_name(&chain, context)?;
-        let command = match found.opt {
-            Opt::Append => Command::Append(chain),
-            Opt::NewChain => Command::NewChain(chain),
-            Opt::Policy => Command::Policy(
-                chain,
-                self.argument(&Found { glued: None, ..found.clone() }, word, "ACCEPT or DROP", context)?,
-            ),
-            _ => {
-                let number = self.words.get(self.at).and_then(|next| next.text.parse::<usize>().ok());
-                self.at += usize::from(number.is_some());
-                Command::Insert(chain, number.unwrap_or(1).max(1))
+        let again = Found { glued: None, ..found.clone() };
+        let chain = match opt {
+            Opt::Flush | Opt::Zero | Opt::DeleteChain => self.optional(found),
+            _ => Some(self.argument(found, word, "a chain", context)?),
+        };
+        if let Some(chain) = &chain {
+            chain_name(chain, context)?;
+        }
+        let command = match (opt, chain) {
+            (Opt::Append, Some(chain)) => Command::Append(chain),
+            (Opt::Insert, Some(chain)) => Command::Insert(chain, self.number(context).unwrap_or(1)),
+            (Opt::Delete, Some(chain)) => Command::Delete(chain, self.number(context)),
+            (Opt::NewChain, Some(chain)) => Command::NewChain(chain),
+            (Opt::Policy, Some(chain)) => {
+                Command::Policy(chain, self.argument(&again, word, "ACCEPT or DROP", context)?)
+            }
+            (Opt::RenameChain, Some(chain)) => {
+                let new = self.argument(&again, word, "the new name", context)?;
+                chain_name(&new, context)?;
+                Command::RenameChain(chain, new)
+            }
+            (Opt::Replace, Some(chain)) => match self.number(context) {
+                Some(number) => Command::Replace(chain, number),
+                None => {
+                    context.fault(word.column, format!("`{}` needs the number of a rule", found.written));
+                    return None;
+                }
+            },
+            (Opt::Flush, chain) => Command::Flush(chain),
+            (Opt::DeleteChain, chain) => Command::DeleteChain(chain),
+            (_, chain) => {
+                let number = if chain.is_some() { self.number(context) } else { None };
+                Command::Zero(chain, number)
             }
         };
         if self.draft.command.replace(command).is_some() {
@@ -237,12 +297,12 @@ impl<'a> Reader<'a> {
         Some(())
     }
 
-    fn option(&mut self, found: &Found, word: &Word, context: &mut Context<'_>) -> Option<()> {
-        match found.opt {
+    fn option(&mut self, opt: Opt, found: &Found, word: &Word, context: &mut Context<'_>) -> Option<()> {
+        match opt {
             Opt::Source | Opt::Destination => {
                 let (not, value) = self.invertible(found, word, "an address", context)?;
                 let text = self.text.len() - 1;
-                let (slot, option) = match found.opt {
+                let (slot, option) = match opt {
                     Opt::Source => (&mut self.draft.source, "-s"),
                     _ => (&mut self.draft.destination, "-d"),
                 };
@@ -251,92 +311,118 @@ impl<'a> Reader<'a> {
             }
             Opt::Input | Opt::Output => {
                 let (not, value) = self.invertible(found, word, "an interface", context)?;
-                let slot = if found.opt == Opt::Input { &mut self.draft.input } else { &mut self.draft.output };
+                let slot = if opt == Opt::Input { &mut self.draft.input } else { &mut self.draft.output };
                 interface_name(&value, context);
                 once(slot, (Not { not, value: value.text }, value.column), found, word, context);
             }
             Opt::Protocol => {
                 let (not, value) = self.invertible(found, word, "a protocol", context)?;
-                if let Some(protocol) = protocol(not, &value, context) {
-                    once(&mut self.draft.protocol, (protocol, value.column), found, word, context);
-                }
+                once(&mut self.draft.any_protocol, (), found, word, context);
+                let protocol = protocol(not, &value, context);
+                self.draft.protocol = protocol.map(|protocol| (protocol, value.column));
             }
-            Opt::Match => {
-                let not = self.not.take();
-                let value = self.argument(found, word, "a match", context)?;
-                self.text.push(shown(&value));
-                self.draft.matches.load(&value, context)?;
-                if let (Some(column), false) = (not, not.is_some() && self.draft.matches.invert_tproxy()) {
-                    context.fault(column, format!("`!` cannot invert `-m {}`", value.text));
-                }
+            Opt::Fragment => {
+                let not = self.not.take().is_some();
+                once(&mut self.draft.fragment, (Not { not, value: () }, word.column), found, word, context);
             }
+            Opt::Match => return self.named_match(found, word, context),
             Opt::Jump | Opt::Goto => {
                 let value = self.plain(found, word, "a target", context)?;
-                self.draft.target.name(&value, found.opt == Opt::Goto, context)?;
-            }
-            Opt::OnPort | Opt::OnIp | Opt::RejectWith => {
-                let value = self.plain(found, word, "a value", context)?;
-                self.draft.target.option(found, &value, context);
+                if self.draft.target.is_some() {
+                    context.fault(value.column, "the rule has two targets");
+                }
+                self.draft.target = Some(targets::load(&value, opt == Opt::Goto, context)?);
+                if matches!(self.draft.target, Some(TargetDraft::Module(_))) {
+                    self.loaded.push(Loaded::Target);
+                }
             }
             Opt::Ipv4 | Opt::Ipv6 => {
                 self.not_invertible(found, context);
-                let family = if found.opt == Opt::Ipv4 { Family::V4 } else { Family::V6 };
+                let family = if opt == Opt::Ipv4 { Family::V4 } else { Family::V6 };
                 once(&mut self.draft.family, (family, word.column), found, word, context);
             }
             Opt::Counters => {
                 once(&mut self.draft.counters, (), found, word, context);
                 let packets = self.plain(found, word, "a number of packets", context)?;
-                let bytes = self.plain(&Found { glued: None, ..found.clone() }, word, "a number of bytes", context)?;
-                if packets.text.parse::<u64>().is_err() || bytes.text.parse::<u64>().is_err() {
+                let good = |word: &str| word.parse::<u64>().is_ok();
+                let (first, both) = match packets.text.split_once(',') {
+                    Some((packets, bytes)) => (packets, good(bytes)),
+                    None => {
+                        let again = Found { glued: None, ..found.clone() };
+                        let bytes = self.plain(&again, word, "a number of bytes", context)?;
+                        (&*packets.text, good(&bytes.text))
+                    }
+                };
+                if !both || !good(first) {
                     context.fault(packets.column, "two numbers were expected, of packets and of bytes");
                 }
             }
+            Opt::Verbose => self.not_invertible(found, context),
             Opt::Table => {
-                context.fault_hint(
-                    word.column,
-                    "`-t` cannot stand in a rule",
-                    "the table is that of the `*TABLE` line",
-                );
+                let hint = "the table is that of the `*TABLE` line";
+                context.fault_hint(word.column, "`-t` cannot stand in a rule", hint);
                 return None;
             }
-            Opt::Fragments => {
-                context.fault(word.column, format!("`{}` is not in this version", found.written));
+            _ => {
+                let hint = "a rules file changes rules: `limpid rules show` lists them, `limpid explain` asks them";
+                context.fault_hint(word.column, format!("the command `{}` is not served", found.written), hint);
                 return None;
             }
-            Opt::OtherCommand => {
-                let hint = "a rules file is loaded as a whole: it has `-A`, `-I`, `-N` and `-P`";
-                context.fault_hint(
-                    word.column,
-                    format!("the command `{}` is not in this version", found.written),
-                    hint,
-                );
-                return None;
-            }
-            _ => return self.match_option(found, word, context),
         }
         Some(())
     }
 
-    fn match_option(&mut self, found: &Found, word: &Word, context: &mut Context<'_>) -> Option<()> {
-        match found.opt {
-            Opt::Syn => {
-                let not = self.not.take().is_some();
-                self.draft.matches.syn(not, word, context);
-            }
-            Opt::TcpFlags => {
-                let (not, mask) = self.invertible(found, word, "a list of flags", context)?;
-                let set = self.plain(&Found { glued: None, ..found.clone() }, word, "a list of flags", context)?;
-                self.draft.matches.tcp_flags(not, &mask, &set, context);
-            }
-            Opt::Comment => {
-                let value = self.plain(found, word, "a comment", context)?;
-                self.draft.matches.comment(&value, context);
-            }
-            _ => {
-                let (not, value) = self.invertible(found, word, "a value", context)?;
-                self.draft.matches.option(found, not, &value, context);
-            }
+    fn named_match(&mut self, found: &Found, word: &Word, context: &mut Context<'_>) -> Option<()> {
+        let not = self.not.take();
+        let value = self.argument(found, word, "a match", context)?;
+        self.text.push(shown(&value));
+        let mut instance = matches::load(&value, context)?;
+        if let Some(column) = not
+            && !instance.invert()
+        {
+            context.fault(column, format!("`!` cannot invert `-m {}`", value.text));
         }
+        self.load(instance);
+        Some(())
+    }
+
+    /// An option of a match or target with its arguments.
+    fn module_option(
+        &mut self,
+        of: Loaded,
+        spec: &'static Spec,
+        found: &Found,
+        word: &Word,
+        context: &mut Context<'_>,
+    ) -> Option<()> {
+        let mut not = self.not.take();
+        let mut values = Vec::new();
+        for at in 0..spec.takes {
+            let (found, what) = match at {
+                0 => (found.clone(), "a value"),
+                _ => (Found { glued: None, ..found.clone() }, "a second value"),
+            };
+            let mut value = self.argument(&found, word, what, context)?;
+            if at == 0 && spec.not && not.is_none() && value.text == "!" && !value.is_quoted() {
+                not = Some(value.column);
+                self.text.push("!".to_owned());
+                value = self.argument(&Found { glued: None, ..found.clone() }, word, what, context)?;
+                let hint = format!("write `! {} {}`", found.written, value.text);
+                let message = format!("`{} !` is iptables' old way of inverting", found.written);
+                context.warn(word.column, message, hint);
+            }
+            self.text.push(shown(&value));
+            values.push(value);
+        }
+        if let Some(column) = not.filter(|_| !spec.not) {
+            context.fault(column, format!("`!` cannot invert `{}`", found.written));
+        }
+        let instance = match (of, &mut self.draft.target) {
+            (Loaded::Match(at), _) => &mut self.draft.matches[at],
+            (Loaded::Target, Some(TargetDraft::Module(instance))) => instance,
+            (Loaded::Target, _) => return None,
+        };
+        instance.option(spec, found, not.is_some(), &values, word.column, context);
         Some(())
     }
 }

@@ -159,3 +159,15 @@ impl ChainPolicy {
         }
     }
 }
+
+impl Target {
+    /// The family a target is for: that of an address in it.
+    pub(super) fn family(&self) -> Option<super::criteria::Family> {
+        let address = match self {
+            Target::Tproxy { address, .. } => *address,
+            Target::Dnat(to) | Target::Snat(to) => to.addresses.map(|range| range.first),
+            _ => None,
+        };
+        address.map(super::criteria::Family::of)
+    }
+}

@@ -1,172 +1,124 @@
-//! The targets (`-j`, `-g`) and their options: which words belong to which target, and which it must have.
+//! The targets (`-j`, `-g`): which are served, and why the others are not.
 
-use std::net::IpAddr;
-
-use super::criteria::{Family, Not};
 use super::lex::Word;
-use super::options::{Found, Opt, Owner};
+use super::modules::{Facts, Instance, Made, Module};
 use super::rule::{Context, chain_name, shared};
-use super::target::{Masked, Target};
-use super::{TableKind, ports, words};
+use super::target::Target;
 use crate::faults::nearest;
-use crate::policy::{RejectKind, TCP, UDP};
 
-/// iptables' short names of `--reject-with`, and ip6tables' names of the same answers.
-const REJECT_ALIASES: &[(&str, RejectKind)] = &[
-    ("net-unreach", RejectKind::NetUnreachable),
-    ("host-unreach", RejectKind::HostUnreachable),
-    ("proto-unreach", RejectKind::ProtoUnreachable),
-    ("port-unreach", RejectKind::PortUnreachable),
-    ("net-prohib", RejectKind::NetProhibited),
-    ("host-prohib", RejectKind::HostProhibited),
-    ("admin-prohib", RejectKind::AdminProhibited),
-    ("tcp-rst", RejectKind::TcpReset),
-    ("icmp6-no-route", RejectKind::NetUnreachable),
-    ("no-route", RejectKind::NetUnreachable),
-    ("icmp6-addr-unreachable", RejectKind::HostUnreachable),
-    ("addr-unreach", RejectKind::HostUnreachable),
-    ("icmp6-port-unreachable", RejectKind::PortUnreachable),
-    ("icmp6-adm-prohibited", RejectKind::AdminProhibited),
-    ("adm-prohibited", RejectKind::AdminProhibited),
+mod log;
+mod mark;
+mod nat;
+mod print;
+mod redirect;
+mod reject;
+
+pub(super) use print::print;
+
+/// The targets with modules, most with options.
+pub(super) const SERVED: &[&Module] = &[
+    &reject::REJECT,
+    &redirect::TPROXY,
+    &log::LOG,
+    &nat::DNAT,
+    &nat::REDIRECT,
+    &nat::SNAT,
+    &nat::MASQUERADE,
+    &mark::MARK,
+    &mark::CONNMARK,
+    &mark::CT,
+    &mark::NOTRACK,
 ];
 
-/// Changes nothing.
-const NO_MARK: Masked = Masked { value: 0, mask: 0 };
+/// Targets without options.
+const STANDARD: [(&str, Target); 3] = [("ACCEPT", Target::Accept), ("DROP", Target::Drop), ("RETURN", Target::Return)];
 
-/// What has been read of a rule's target.
-#[derive(Default)]
-pub(super) struct TargetDraft {
-    name: Option<(String, u32)>,
-    goto: bool,
-    on_port: Option<u16>,
-    on_ip: Option<IpAddr>,
-    reject_with: Option<(RejectKind, u32)>,
+/// Targets of iptables that are refused, and why.
+const REFUSED: &[(&str, &str)] = &[
+    ("QUEUE", "no program decides about packets here: a proxy does, or a rule"),
+    ("NFQUEUE", "no program decides about packets here: a proxy does, or a rule"),
+    ("NFLOG", "there is no packet log: `-j LOG` writes flows to the log"),
+    ("ULOG", "there is no packet log: `-j LOG` writes flows to the log"),
+    ("TRACE", "`limpid explain` tells the way of a flow through the rules"),
+    ("AUDIT", "`-j LOG` writes flows to the log"),
+    ("TCPMSS", "proxied connections have the segment size of each side; forwarded ones keep what the ends said"),
+    ("TCPOPTSTRIP", "packets of forwarded flows are not changed"),
+    ("DSCP", "packets of forwarded flows are not changed"),
+    ("TOS", "packets of forwarded flows are not changed"),
+    ("TTL", "packets of forwarded flows are not changed"),
+    ("HL", "packets of forwarded flows are not changed"),
+    ("ECN", "packets of forwarded flows are not changed"),
+    ("CHECKSUM", "checksums are always right here"),
+    ("CLASSIFY", "there are no queues to choose"),
+    ("SECMARK", "there are no security labels"),
+    ("CONNSECMARK", "there are no security labels"),
+    ("SET", "`limpid set add` changes sets; `-m recent` remembers addresses"),
+    ("SYNPROXY", "services that accept at once answer a SYN by themselves"),
+    ("TEE", "packets are not copied to elsewhere"),
+    ("NETMAP", "a `static` NAT policy of a service maps networks"),
+    ("HMARK", "marks are given by `-j MARK`"),
+    ("IDLETIMER", "there are no interfaces to put to sleep"),
+    ("LED", "there are no lamps"),
+    ("RATEEST", "`-m hashlimit --hashlimit-rate-match` measures rates"),
+    ("CLUSTERIP", "one gateway sees all of a flow"),
+    ("DNPT", "prefixes are not translated"),
+    ("SNPT", "prefixes are not translated"),
+];
+
+/// What `-j` or `-g` names.
+pub(super) enum TargetDraft {
+    /// ACCEPT, DROP or RETURN.
+    Standard(Target),
+    /// A chain.
+    Chain { name: String, goto: bool },
+    /// One with a module.
+    Module(Instance),
+}
+
+/// The target of that name.
+pub(super) fn load(name: &Word, goto: bool, context: &mut Context<'_>) -> Option<TargetDraft> {
+    if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name.text) {
+        context.fault_hint(name.column, format!("target `{}` is not served", name.text), *why);
+        return None;
+    }
+    chain_name(name, context)?;
+    let standard = STANDARD.iter().find(|(standard, _)| *standard == name.text);
+    let module = SERVED.iter().find(|module| module.name == name.text);
+    if goto && (standard.is_some() || module.is_some()) {
+        context.fault(name.column, format!("`-g` goes to a chain, `{}` is none", name.text));
+        return None;
+    }
+    Some(match (standard, module) {
+        (Some((_, target)), _) => TargetDraft::Standard(target.clone()),
+        (_, Some(module)) => TargetDraft::Module(Instance::new(module, name.column)),
+        _ => TargetDraft::Chain { name: name.text.clone(), goto },
+    })
 }
 
 impl TargetDraft {
-    /// The target whose options are known.
-    pub(super) fn owner(&self) -> Option<Owner> {
-        match self.name.as_ref()?.0.as_str() {
-            "TPROXY" => Some(Owner::Tproxy),
-            "REJECT" => Some(Owner::Reject),
-            _ => None,
-        }
-    }
-
-    /// `-j NAME` or `-g NAME`.
-    pub(super) fn name(&mut self, name: &Word, goto: bool, context: &mut Context<'_>) -> Option<()> {
-        if words::TARGETS.contains(&&*name.text) {
-            context.fault(name.column, format!("target `{}` is not in this version", name.text));
-            return None;
-        }
-        chain_name(name, context)?;
-        if self.name.replace((name.text.clone(), name.column)).is_some() {
-            context.fault(name.column, "the rule has two targets");
-        }
-        self.goto = goto;
-        Some(())
-    }
-
-    /// An option of the target.
-    pub(super) fn option(&mut self, found: &Found, value: &Word, context: &mut Context<'_>) {
-        let twice = match found.opt {
-            Opt::OnPort => {
-                let port = ports::port(&value.text).unwrap_or_else(|why| {
-                    context.fault(value.column, why);
-                    0
-                });
-                self.on_port.replace(port).is_some()
-            }
-            Opt::OnIp => match value.text.parse::<IpAddr>() {
-                Ok(address) => self.on_ip.replace(address).is_some(),
-                Err(_) => return context.fault(value.column, format!("`{}` is no address", value.text)),
-            },
-            _ => match reject_kind(&value.text) {
-                Some(kind) => self.reject_with.replace((kind, value.column)).is_some(),
-                None => {
-                    let known = RejectKind::ALL.iter().map(|kind| kind.name());
-                    let hint = match nearest(&value.text, known.clone()) {
-                        Some(meant) => format!("was `{meant}` meant?"),
-                        None => format!("one of {}", known.collect::<Vec<_>>().join(", ")),
-                    };
-                    return context.fault_hint(value.column, format!("`{}` is no answer of REJECT", value.text), hint);
-                }
-            },
-        };
-        if twice {
-            context.fault(value.column, format!("`{}` is there twice", found.written));
-        }
-    }
-
-    /// The target, when it has what it needs and may stand in this table.
-    pub(super) fn finish(self, protocol: Option<&Not<u8>>, context: &mut Context<'_>) -> Option<Target> {
-        let (name, column) = self.name?;
-        let standard = matches!(&*name, "ACCEPT" | "DROP" | "RETURN" | "REJECT" | "TPROXY");
-        if self.goto && standard {
-            context.fault(column, format!("`-g` goes to a chain, `{name}` is none"));
-            return None;
-        }
-        Some(match &*name {
-            "ACCEPT" => Target::Accept,
-            "DROP" => Target::Drop,
-            "RETURN" => Target::Return,
-            "REJECT" => reject(self.reject_with, protocol, column, context),
-            "TPROXY" => tproxy(self.on_port, self.on_ip, protocol, column, context)?,
-            _ if self.goto => Target::Goto(shared(&name)),
-            _ => Target::Jump(shared(&name)),
-        })
-    }
-}
-
-fn reject_kind(word: &str) -> Option<RejectKind> {
-    let named = RejectKind::ALL.iter().find(|kind| kind.name() == word).copied();
-    named.or_else(|| REJECT_ALIASES.iter().find(|(alias, _)| *alias == word).map(|(_, kind)| *kind))
-}
-
-fn reject(
-    with: Option<(RejectKind, u32)>,
-    protocol: Option<&Not<u8>>,
-    column: u32,
-    context: &mut Context<'_>,
-) -> Target {
-    if context.table != TableKind::Filter {
-        context.fault(column, format!("REJECT cannot stand in table {}, only in table filter", context.table.name()));
-    }
-    let (kind, column) = with.unwrap_or((RejectKind::PortUnreachable, column));
-    if kind == RejectKind::TcpReset && !protocol.is_some_and(|p| !p.not && p.value == TCP) {
-        context.fault(column, "`--reject-with tcp-reset` needs `-p tcp`");
-    }
-    Target::Reject(kind)
-}
-
-fn tproxy(
-    port: Option<u16>,
-    address: Option<IpAddr>,
-    protocol: Option<&Not<u8>>,
-    column: u32,
-    context: &mut Context<'_>,
-) -> Option<Target> {
-    if context.table != TableKind::Tproxy {
-        context.fault(column, format!("TPROXY cannot stand in table {}, only in table tproxy", context.table.name()));
-    }
-    if !protocol.is_some_and(|p| !p.not && (p.value == TCP || p.value == UDP)) {
-        let hint = "add `-p tcp` if that is what is meant";
-        context.warn(column, "TPROXY without `-p tcp` or `-p udp`: flows of other protocols pass untouched", hint);
-    }
-    let Some(port) = port else {
-        context.fault_hint(column, "TPROXY needs `--on-port`", "the port of a listener; 0 keeps the flow's own");
-        return None;
-    };
-    Some(Target::Tproxy { port, address: address.filter(|address| !address.is_unspecified()), mark: NO_MARK })
-}
-
-impl Target {
-    /// The family a target is for: that of an address in it.
-    pub(super) fn family(&self) -> Option<Family> {
+    /// The target; none when something is wrong, which has been said.
+    pub(super) fn finish(&self, facts: &mut Facts<'_>, context: &mut Context<'_>) -> Option<Target> {
         match self {
-            Target::Tproxy { address: Some(IpAddr::V4(_)), .. } => Some(Family::V4),
-            Target::Tproxy { address: Some(IpAddr::V6(_)), .. } => Some(Family::V6),
-            _ => None,
+            TargetDraft::Standard(target) => Some(target.clone()),
+            TargetDraft::Chain { name, goto: true } => Some(Target::Goto(shared(name))),
+            TargetDraft::Chain { name, goto: false } => Some(Target::Jump(shared(name))),
+            TargetDraft::Module(instance) => match instance.finish(facts, context)? {
+                Made::Target(target) => Some(target),
+                Made::Match(_) => None,
+            },
         }
     }
+}
+
+/// Whether a chain of that name could never be jumped to, for a target has it.
+pub(super) fn is_target(name: &str) -> bool {
+    STANDARD.iter().any(|(standard, _)| *standard == name)
+        || SERVED.iter().any(|module| module.name == name)
+        || REFUSED.iter().any(|(refused, _)| *refused == name)
+}
+
+/// What to say about a target that is neither known nor a chain of the table.
+pub(super) fn meant<'a>(name: &str, chains: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let standard = STANDARD.iter().map(|(name, _)| *name);
+    nearest(name, standard.chain(SERVED.iter().map(|module| module.name)).chain(chains))
 }

@@ -5,14 +5,14 @@ use super::*;
 proptest! {
     #[test]
     fn no_text_panics(text in "(?s).{0,300}") {
-        let _ = read(&text);
+        let _ = printed(&text);
     }
 
     /// Words that rules are made of, in any order: deeper than noise gets.
     #[test]
     fn no_sentence_panics(words in prop::collection::vec(word(), 0..20)) {
         let _ = rule(&words.join(" "));
-        let _ = read(&words.join("\n"));
+        let _ = printed(&words.join("\n"));
     }
 
     #[test]
