@@ -182,6 +182,11 @@ impl Congestion {
     /// How much of the window is used. RFC 7661, 4.4: after five minutes of little use "ssthresh = max(ssthresh, 3*cwnd/4)" and
     /// "cwnd = max(1/2*cwnd, IW)".
     pub(crate) fn on_use(&mut self, used: &Use) {
+        if let Controller::Cubic(cubic) = &mut self.controller
+            && !used.limited
+        {
+            cubic.on_unused(used.now);
+        }
         if self.pulse.get_or_insert_default().validation.on_ack(used, self.window) {
             let known = if self.threshold == u64::MAX { 0 } else { self.threshold };
             self.threshold = known.max(self.window * 3 / 4);
@@ -217,6 +222,9 @@ impl Congestion {
     /// segment".
     pub(crate) fn on_timeout(&mut self) {
         self.window = self.segment;
+        if let Controller::Cubic(cubic) = &mut self.controller {
+            cubic.on_timeout();
+        }
     }
 
     /// The window follows a model of the path, not losses.

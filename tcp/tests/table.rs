@@ -1,7 +1,8 @@
 //! Goodput over loss, round-trip time and buffers, as a table that is kept: `tests/goodput.txt`.
 //!
 //! `UPDATE=1 cargo test -p tcp --test table` writes the table anew; the difference is then to be looked at. A figure may move
-//! by a tenth, which is what other random losses do to it. Beside each is what the model of the algorithm gives.
+//! by a tenth, which is what other random losses do to it. Beside each is what the model of the algorithm gives, and what Linux
+//! does on such a link where `tests/linux/measure.py` has measured that.
 
 mod world;
 
@@ -11,6 +12,8 @@ use std::time::Duration;
 use tcp::{Algorithm, Instant, Opening};
 use world::{Failing, Plan, Wire, World};
 
+/// What Linux did, a line per link.
+const LINUX: &str = include_str!("linux/figures.txt");
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goodput.txt");
 const ALGORITHMS: [Algorithm; 3] = [Algorithm::Cubic, Algorithm::NewReno, Algorithm::Bbr];
 const MBIT: u64 = 1_000_000;
@@ -102,10 +105,34 @@ fn paths() -> Vec<Path> {
             paths.push(path(10 * MBIT, rtt_us, loss, ms));
         }
     }
+    for (mbit, rtt_us, loss, ms) in [
+        (1, 20_000, 0, 10_000),
+        (1, 50_000, 10, 10_000),
+        (100, 10_000, 0, 4_000),
+        (100, 10_000, 10, 4_000),
+        (100, 50_000, 0, 4_000),
+    ] {
+        paths.push(path(mbit * MBIT, rtt_us, loss, ms));
+    }
     paths.push(Path { queue_tenths: 1, ..path(20 * MBIT, 50_000, 0, 8_000) });
     paths.push(Path { queue_tenths: 40, ..path(20 * MBIT, 50_000, 0, 8_000) });
     paths.push(Path { buffer: 65_535, ..path(20 * MBIT, 50_000, 0, 4_000) });
     paths
+}
+
+/// Linux's figures for that link, in the order of [`ALGORITHMS`].
+fn linux(path: &Path) -> Option<Vec<&'static str>> {
+    let link = [
+        path.rate as f64 / MBIT as f64,
+        path.rtt_us as f64 / 1e3,
+        f64::from(path.loss) / 10.0,
+        path.queue_tenths as f64 / 10.0,
+    ];
+    let lines = LINUX.lines().filter(|line| !line.starts_with('#') && path.buffer > 65_535);
+    lines.map(|line| line.split_whitespace().collect::<Vec<_>>()).find_map(|words| {
+        let same = words.iter().zip(link).all(|(word, number)| word.parse() == Ok(number));
+        same.then(|| words[link.len()..].to_vec())
+    })
 }
 
 fn row(out: &mut String, path: &Path) {
@@ -119,11 +146,12 @@ fn row(out: &mut String, path: &Path) {
         path.queue_tenths as f64 / 10.0
     )
     .expect("a string takes all");
-    for algorithm in ALGORITHMS {
+    let linux = linux(path).unwrap_or_else(|| vec!["-"; ALGORITHMS.len()]);
+    for (algorithm, linux) in ALGORITHMS.into_iter().zip(linux) {
         let seeds = if path.loss == 0 { 1 } else { 3 };
         let got = (0..seeds).map(|seed| goodput(seed, path, algorithm)).sum::<f64>() / seeds as f64;
         let model = model(path, algorithm);
-        write!(out, " {got:>8.3} {model:>6.3}").expect("a string takes all");
+        write!(out, " {got:>8.3} {model:>6.3} {linux:>6}").expect("a string takes all");
         if is_judged(path.loss, path.rtt_us) {
             assert!(
                 (got / model - 1.0).abs() < 0.1,
@@ -136,8 +164,12 @@ fn row(out: &mut String, path: &Path) {
 
 #[test]
 fn the_table_is_as_it_was() {
-    let mut table = String::from(
-        "Mbit/s rtt_ms loss_%  buf_KiB  queue    cubic  model  newreno  model      bbr  model   (fractions of the link)\n",
+    let kernel = LINUX.lines().next().expect("it says which kernel");
+    let mut table = format!(
+        "# Goodput as a fraction of the link, beside what the algorithm's model gives and what Linux does (bbr: version 3; Linux's: 1).\n\
+         # Written by `UPDATE=1 cargo test --profile gateway -p tcp --test table`; the Linux column by tests/linux/measure.py before that.\n\
+         {kernel}\n\
+         Mbit/s rtt_ms loss_%  buf_KiB  queue    cubic  model  Linux  newreno  model  Linux      bbr  model  Linux\n",
     );
     for path in paths() {
         row(&mut table, &path);
@@ -148,10 +180,11 @@ fn the_table_is_as_it_was() {
     }
     let kept = std::fs::read_to_string(KEPT).expect("the table is kept");
     assert_eq!(kept.lines().count(), table.lines().count());
-    for (kept, new) in kept.lines().zip(table.lines()).skip(1) {
+    for (kept, new) in kept.lines().zip(table.lines()).skip(4) {
         let numbers =
-            |line: &str| line.split_whitespace().map(|word| word.parse().expect("a number")).collect::<Vec<f64>>();
-        let alike = numbers(kept).iter().zip(numbers(new)).all(|(kept, new)| (kept - new).abs() <= 0.02 + 0.1 * kept);
+            |line: &str| line.split_whitespace().map(|word| word.parse().unwrap_or(-1.0)).collect::<Vec<f64>>();
+        let alike =
+            numbers(kept).iter().zip(numbers(new)).all(|(kept, new)| (kept - new).abs() <= 0.02 + 0.1 * kept.abs());
         assert!(alike, "the table has changed; it was\n{kept}\nand is\n{new}");
     }
 }

@@ -122,3 +122,49 @@ fn a_loss_falls_from_what_was_used_of_the_window() {
     congestion.on_loss(30_000);
     assert_eq!(congestion.threshold(), 50_000, "no sample yet: validated");
 }
+
+/// RFC 9438, 4.8: "K is set to 0, and W_max is set to the congestion window size at the beginning of the current congestion
+/// avoidance stage".
+#[test]
+fn after_a_timeout_cubic_begins_where_slow_start_ends() {
+    let (mut congestion, mut now) = (Congestion::new(Algorithm::Cubic, SEGMENT), Instant::ZERO);
+    congestion.set_window(1_000_000);
+    congestion.on_loss(u64::MAX);
+    congestion.on_timeout();
+    assert_eq!((congestion.window(), congestion.threshold()), (SEGMENT, 700_000));
+    congestion.set_window(700_000);
+    // W(t) = 0.4 * t^3 + 700 after 10 s is 1,100 segments; with the old W_max it would be 1,000, K being 9.1 s.
+    rounds(&mut congestion, &mut now, Duration::from_millis(100), 100);
+    assert!((1_080_000..1_130_000).contains(&congestion.window()), "{}", congestion.window());
+}
+
+/// RFC 9438, 4.7: a second loss below W_max lowers W_max further: who has more gives way to who is new.
+#[test]
+fn cubic_converges_fast_below_the_last_maximum() {
+    let mut cubic = Cubic::default();
+    assert_eq!(cubic.on_loss(1_000_000, SEGMENT), 700_000);
+    assert_eq!(cubic.on_loss(900_000, SEGMENT), 630_000);
+    let growth = growth(Instant::from_micros(1), SEGMENT, Duration::from_millis(100));
+    assert!(cubic.grow(630_000, SEGMENT, SEGMENT, &growth) >= 630_000);
+    // W_max = 900 * 1.7 / 2 = 765; K = cbrt(135 / 0.4) = 7 s. There the window stands still, 100 below where the loss was.
+    let at = Growth { now: Instant::from_micros(6_900_000), ..growth };
+    let grown = cubic.grow(764_000, SEGMENT, 764_000, &at);
+    assert!((764_000..766_000).contains(&grown), "{grown}");
+}
+
+/// RFC 9438, 5.8: time in which the application did not use the window is not time on the curve.
+#[test]
+fn cubic_does_not_jump_after_little_use() {
+    let (mut congestion, mut now) = (Congestion::new(Algorithm::Cubic, SEGMENT), Instant::ZERO);
+    congestion.set_window(100_000);
+    congestion.on_loss(u64::MAX);
+    congestion.set_window(congestion.threshold());
+    rounds(&mut congestion, &mut now, Duration::from_millis(100), 20);
+    let una = Position::of_syn(SeqNumber(1));
+    let used = Use { now, acked: 0, una, nxt: una, smoothed: Duration::from_millis(100), limited: false };
+    congestion.on_use(&used);
+    let before = congestion.window();
+    now += Duration::from_secs(20);
+    rounds(&mut congestion, &mut now, Duration::from_millis(100), 1);
+    assert!(congestion.window() < before + before / 10, "{before} {}", congestion.window());
+}
