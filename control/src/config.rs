@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::faults::Faults;
-use crate::policy::{Interface, Listener, Route, Service, Zone};
+use crate::policy::{Interface, Listener, Route, Service, SetDefinition, Zone};
 use crate::rules::Ruleset;
 
 pub use load::{load, parse};
@@ -50,6 +50,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The packet filter's rules, macros expanded.
     pub rules: Ruleset,
+    /// Sets that rules ask, with what they begin with.
+    pub sets: Vec<SetDefinition>,
     /// The control thread's sockets.
     pub control: Control,
     /// What looks wrong and does not keep the configuration from loading.

@@ -213,7 +213,7 @@ impl Engine {
             return Err(ApiError::forbidden(caller, "reload"));
         }
         self.generation += 1;
-        match reload::next(&self.config, read, self.generation) {
+        match reload::next(&self.config, &self.policy, read, self.generation) {
             Ok((config, policy)) => {
                 self.counts.reloads += 1;
                 self.config = config;

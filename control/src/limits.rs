@@ -89,6 +89,37 @@ pub const RULE_VISITS_MAX: u64 = 1 << 20;
 /// Steps an explanation shows; the rules that did not match beyond that are counted.
 pub const EXPLANATION_STEPS_MAX: usize = 2_048;
 
+/// Rules that a table must have for an index over them to be made: below, walking them is as quick as looking up.
+pub const CLASSIFIER_RULES_MIN: usize = 32;
+
+/// Bytes of the sets of one dimension of a table's index. Ten thousand rules of a firewall take less than one MiB; rules
+/// that overlap each other in every interval would take the square of their number. A dimension that would take more is
+/// cut into fewer intervals.
+pub const DIMENSION_BYTES_MAX: usize = 32 << 20;
+
+/// Bytes that the tables of connlimit, hashlimit and recent have together: each rule or name has its own, and shares
+/// become small where there are very many.
+pub const TABLES_BYTES_MAX: usize = 256 << 20;
+
+/// Groups that a rule of connlimit counts at once; a place is a word. Linux has no bound but memory.
+pub const CONNLIMIT_GROUPS: usize = 65_536;
+
+/// Rules of connlimit that one flow is counted by. Linux has no bound; a flow that is counted by more ends.
+pub const CONNLIMITS_PER_FLOW_MAX: usize = 8;
+
+/// Groups of a table of hashlimit whose rule does not say how many (Linux: eight for each bucket of a hash table that
+/// grows with the machine's memory).
+pub const HASHLIMIT_GROUPS: usize = 65_536;
+
+/// Groups of a table of hashlimit, whatever the rule says.
+pub const HASHLIMIT_GROUPS_MAX: usize = 1 << 20;
+
+/// Addresses of a list of recent. Linux keeps a hundred, which an attacker with a hundred addresses fills.
+pub const RECENT_ADDRESSES: usize = 16_384;
+
+/// Members of a set: a million, twice over for what is added at run time. An IPv4 member takes 16 to 32 bytes.
+pub const SET_MEMBERS_MAX: usize = 1 << 21;
+
 /// LOG rules of one flow that a decision names; a decision is a few words on the stack, and whoever logs a flow more
 /// than four times says the same four times over. Further ones are counted.
 pub const LOGS_PER_FLOW_MAX: usize = 4;

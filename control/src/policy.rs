@@ -18,11 +18,13 @@ use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 
 pub use chains::{ChainId, RuleInfo};
+pub use classifier::ClassifierSize;
 pub use explain::{Explanation, NatExplained, RuleExplained, ZonesExplained};
 pub use listeners::{Listener, ListenerId};
-pub use memory::Memory;
+pub use memory::{Holds, Memory};
 pub use network::{Interface, InterfaceId, Route};
 pub use services::{Accept, Proxy, Router, Service, ServiceId, Source};
+pub use sets::{Member, Set, SetDefinition, SetError, SetKind, Sets};
 pub use trace::{Criterion, NoTrace, Step, Trace};
 pub use translation::{Nat, NatKind, NatRange};
 pub use tuple::{
@@ -32,10 +34,12 @@ pub use verdict::{Decision, DropReason, Logs, RejectKind, RuleRef, Verdict};
 pub use zones::{Permitted, Zone, ZoneId};
 
 use crate::prefix::PrefixMap;
+use crate::rules::TableKind;
 use chains::Chains;
 use listeners::Listeners;
 
 mod chains;
+mod classifier;
 mod compile;
 mod decide;
 mod explain;
@@ -43,6 +47,7 @@ mod listeners;
 mod memory;
 mod network;
 mod services;
+mod sets;
 mod trace;
 mod translation;
 mod tuple;
@@ -68,6 +73,7 @@ pub struct Policy {
     listeners: Vec<Listener>,
     listeners_by_address: Listeners,
     chains: Chains,
+    sets: Sets,
 }
 
 impl Policy {
@@ -154,6 +160,21 @@ impl Policy {
     /// All rules, by [`RuleRef::id`].
     pub fn rules(&self) -> &[RuleInfo] {
         self.chains.infos()
+    }
+
+    /// The sets that rules ask.
+    pub fn sets(&self) -> &Sets {
+        &self.sets
+    }
+
+    /// The indexes over tables with many rules, and what they take.
+    pub fn classifiers(&self) -> impl Iterator<Item = (TableKind, ClassifierSize)> {
+        self.chains.classifiers()
+    }
+
+    /// Groups and addresses that lost their place in a full table of hashlimit or recent.
+    pub fn evicted(&self) -> u64 {
+        self.chains.evicted()
     }
 
     /// Whether an address is one of the gateway's.

@@ -20,6 +20,7 @@ pub fn read(path: &Path) -> Result<Box<Config>, Faults> {
 /// What is to run next, if everything is in order.
 pub(crate) fn next(
     running: &Config,
+    deciding: &Policy,
     read: Result<Box<Config>, Faults>,
     generation: u64,
 ) -> Result<(Config, Policy), ApiError> {
@@ -33,7 +34,7 @@ pub(crate) fn next(
             format!("the configuration is kept as it was: a restart is needed for {stuck}"),
         ));
     }
-    let policy = Policy::compile(&config, generation).map_err(refused)?;
+    let policy = Policy::compile_after(&config, generation, Some(deciding)).map_err(refused)?;
     Ok((config, policy))
 }
 

@@ -49,6 +49,8 @@ impl<N: Nic> Worker<N> {
             Verdict::Drop(reason) => self.counters.count(reason),
             Verdict::Reject(kind) => self.reject(now, arrival, kind),
         }
+        // Nobody has let the flow in: it does not count as a connection.
+        drop(self.memory.take_holds());
     }
 
     pub(crate) fn new_flow(&self, now: Instant, arrival: &Arrival<'_, N::Frame>) -> NewFlow {
@@ -66,6 +68,8 @@ impl<N: Nic> Worker<N> {
     /// Entries before rules; an entry for one connection only is claimed by the flow that would get in by it, and
     /// whoever loses the claim goes on as if the entry were not there.
     pub(crate) fn decide(&mut self, flow: &NewFlow, claims: bool) -> Decision {
+        // What the flow before took up and did not keep, because it ended, is free again.
+        drop(self.memory.take_holds());
         let policy = Arc::clone(&self.policy);
         let entry = self.table.lookup_foreign(flow.protocol, flow.destination, flow.source);
         let matched = entry.as_ref().map(entry_match);
@@ -99,7 +103,9 @@ impl<N: Nic> Worker<N> {
             return self.counters.count(Counter::TcpOutOfState);
         }
         let flow = self.new_flow(now, arrival);
-        match self.policy.decide(&flow, None, &mut self.memory, &mut NoTrace).verdict {
+        let verdict = self.policy.decide(&flow, None, &mut self.memory, &mut NoTrace).verdict;
+        drop(self.memory.take_holds());
+        match verdict {
             Verdict::Local => self.local_service(now, arrival),
             Verdict::Drop(reason) => self.counters.count(reason),
             _ => self.counters.count(Counter::TcpOutOfState),

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use control::mailbox::FlowRecord;
-use control::policy::InterfaceId;
+use control::policy::{Holds, InterfaceId};
 use slotmap::{SlotMap, new_key_type};
 use tcp::Instant;
 
@@ -47,6 +47,8 @@ pub struct Forward {
     last: Instant,
     expires: Instant,
     generation: u64,
+    /// What it takes up in the counts of `-m connlimit`, until it is gone.
+    _holds: Option<Holds>,
 }
 
 impl Forward {
@@ -94,6 +96,7 @@ impl<N: Nic> Worker<N> {
             last: now,
             expires: now + lifetime,
             generation: self.policy.generation(),
+            _holds: self.memory.take_holds(),
         });
         for (index, (key, direction)) in [(key, Direction::Original), (reply, Direction::Reply)].into_iter().enumerate()
         {

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use control::mailbox::{FromCore, ToCore};
-use control::policy::{InterfaceId, Memory, Policy};
+use control::policy::{Holds, InterfaceId, Memory, Policy};
 use control::tproxy::Table;
 use crossbeam_channel::{Receiver, Sender};
 use foldhash::fast::FixedState;
@@ -69,6 +69,8 @@ pub struct Worker<N: Nic> {
     pub(crate) interfaces: Interfaces,
     pub(crate) policy: Arc<Policy>,
     pub(crate) memory: Memory,
+    /// What sessions and handshakes, by their number, take up in the counts of `-m connlimit`.
+    pub(crate) holds: HashMap<u64, Holds, FixedState>,
     /// What the wall's clock said when ours stood at zero.
     pub(crate) unix_at_zero: i64,
     pub(crate) routes: Routes,
@@ -141,6 +143,7 @@ impl<N: Nic> Worker<N> {
             interfaces,
             nic,
             memory: Memory::new(&policy),
+            holds: HashMap::default(),
             unix_at_zero: 0,
             policy,
             table,

@@ -1,16 +1,26 @@
-//! `classify`: what deciding about a new flow costs with many rules, next to walking them one by one.
+//! `classify`: what deciding about a new flow costs with few and with many rules, by the index and rule by rule.
 //!
-//! Each rule names one client and one port; flows fit a random one of them, and one in sixteen fits none and so meets
-//! the policy at the chain's end. The walk that it is held against has the same rules as plain numbers in an array.
+//! Three shapes of rule sets, each with 10, 100, 1,000 and 10,000 rules in table tproxy:
+//!
+//! | shape | a rule is |
+//! | - | - |
+//! | `hosts` | one client and one port |
+//! | `firewall` | a client network, a server network and two ports or ranges, in a chain of the interface |
+//! | `overlap` | source ports up to a bound, destination ports from it on: every rule overlaps every other |
+//!
+//! Flows fit a random rule, or none and so meet the policy at the chain's end. The walk that all this is held against is
+//! the same `Policy::decide` with a listener that wants to hear of every rule, as `explain` does: same rules, same code
+//! for what fits, no index.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
-use control::{InterfaceId, Memory, NewFlow, NoTrace, PacketFacts, Policy, Verdict, config};
+use control::policy::Step;
+use control::{InterfaceId, Memory, NewFlow, NoTrace, PacketFacts, Policy, Trace, Verdict, config};
 use hdrhistogram::Histogram;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{Progress, Settings};
 use crate::machine;
@@ -22,41 +32,138 @@ const TCP: u8 = 6;
 const BURST: usize = 64;
 /// Rules if nothing else is said.
 const RULES: usize = 10_000;
+/// Flows of each kind, in an order that no branch predictor can learn.
+const FLOWS: usize = 1 << 13;
+const SHAPES: [Shape; 3] = [Shape::Hosts, Shape::Firewall, Shape::Overlap];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Hosts,
+    Firewall,
+    Overlap,
+}
+
+/// Hears of every rule and does nothing with it.
+struct Linear;
+
+impl Trace for Linear {
+    #[inline(always)]
+    fn step(&mut self, _: Step<'_>) {}
+}
 
 pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
-    let rules = settings.flows.unwrap_or(RULES);
-    let (few, many) = (policy(rules.min(100))?, policy(rules)?);
-    let flows = flows(rules);
-    let taken = |policy: &Policy, flow: &NewFlow| {
-        matches!(policy.decide(flow, None, &mut Memory::observer(), &mut NoTrace).verdict, Verdict::Proxy { .. })
-    };
-    let array: Vec<(IpAddr, u16)> = (0..rules).map(client).collect();
-    let walked = |flow: &NewFlow| {
-        array.iter().any(|(address, port)| *address == flow.source.ip() && *port == flow.destination.port())
-    };
-    if let Some(flow) = flows.iter().find(|flow| taken(&many, flow) != walked(flow)) {
-        return Err(format!("the policy and the walk differ about {flow:?}"));
+    let most = settings.flows.unwrap_or(RULES);
+    let sizes: Vec<usize> = [10, 100, 1_000].into_iter().filter(|rules| *rules < most).chain([most]).collect();
+    let short = Settings { seconds: settings.seconds / 12.0, quiet: true, ..*settings };
+    let mut shapes = Map::new();
+    let mut main = None;
+    for shape in SHAPES {
+        let mut of_shape = Map::new();
+        for rules in &sizes {
+            let table = Table::new(shape, *rules)?;
+            let (figures, mixed) = table.figures(settings, &short, shape == Shape::Hosts && *rules == most)?;
+            of_shape.insert(rules.to_string(), figures);
+            main = main.or(mixed);
+        }
+        shapes.insert(format!("{shape:?}").to_lowercase(), of_shape.into());
     }
-    let short = Settings { seconds: settings.seconds / 3.0, ..*settings };
-    let with_few = measure(&short, &self::flows(rules.min(100)), |flow| taken(&few, flow));
-    let with_many = measure(settings, &flows, |flow| taken(&many, flow));
-    let walk = measure(&short, &flows, walked);
-    let growth = with_few.per_second / with_many.per_second;
-    let params = [
-        ("rules", json!(rules)),
-        ("ns_with_100_rules", json!((1e9 / with_few.per_second).round())),
-        ("times_slower_than_100_rules", json!((growth * 100.0).round() / 100.0)),
-    ];
+    let (mixed, linear) = main.ok_or("no shape has the most rules")?;
     Ok(Report {
         scenario: "classify",
-        params: params.into(),
-        rate: Rate::Operations(with_many.per_second),
-        cycles_per_unit: machine::cycles_per_second()? / with_many.per_second,
-        latency: with_many.latency,
+        params: [("rules", json!(most)), ("ns_by_shape_and_rules", Value::from(shapes))].into(),
+        rate: Rate::Operations(mixed.per_second),
+        cycles_per_unit: machine::cycles_per_second()? / mixed.per_second,
+        latency: mixed.latency,
         bytes_per_flow: None,
         drops: BTreeMap::new(),
-        peer: Some(Peer { name: "linear walk".to_owned(), rate: walk.per_second }),
+        peer: Some(Peer { name: "linear walk".to_owned(), rate: linear.per_second }),
     })
+}
+
+/// A rule set with flows for it.
+struct Table {
+    policy: Policy,
+    compile_ms: f64,
+    hits: Vec<NewFlow>,
+    misses: Vec<NewFlow>,
+}
+
+impl Table {
+    fn new(shape: Shape, rules: usize) -> Result<Table, String> {
+        let yaml = yaml(shape, rules);
+        let config = config::parse("bench.yaml", &yaml).map_err(|faults| faults.to_string())?;
+        let watch = Stopwatch::start();
+        let policy = Policy::compile(&config, 1).map_err(|faults| faults.to_string())?;
+        let compile_ms = watch.nanos() as f64 / 1e6;
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let mut flows = |hit: bool| (0..FLOWS).map(|_| shape.flow(random.below(rules), hit)).collect::<Vec<_>>();
+        let table = Table { policy, compile_ms, hits: flows(true), misses: flows(false) };
+        table.check()?;
+        Ok(table)
+    }
+
+    /// Both walks say the same, and what should be taken is.
+    fn check(&self) -> Result<(), String> {
+        for (flows, taken) in [(&self.hits, true), (&self.misses, false)] {
+            for flow in flows.iter().take(512) {
+                let decide = |linear| match linear {
+                    true => self.policy.decide(flow, None, &mut Memory::observer(), &mut Linear),
+                    false => self.policy.decide(flow, None, &mut Memory::observer(), &mut NoTrace),
+                };
+                let (linear, indexed) = (decide(true), decide(false));
+                if linear != indexed || matches!(indexed.verdict, Verdict::Proxy { .. }) != taken {
+                    return Err(format!("the index says {indexed:?} and the walk {linear:?} about {flow:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nanoseconds of each kind of flow both ways; with `mixed`, also the scenario's own figure, fifteen hits to a miss.
+    fn figures(
+        &self,
+        settings: &Settings,
+        short: &Settings,
+        mixed: bool,
+    ) -> Result<(Value, Option<(Measured, Measured)>), String> {
+        let ns = |measured: Measured| (1e9 / measured.per_second).round();
+        let size = self.policy.classifiers().next().map(|(_, size)| size).unwrap_or_default();
+        let figures = json!({
+            "hit": ns(self.measure(short, &self.hits, &mut NoTrace)),
+            "miss": ns(self.measure(short, &self.misses, &mut NoTrace)),
+            "linear_hit": ns(self.measure(short, &self.hits, &mut Linear)),
+            "linear_miss": ns(self.measure(short, &self.misses, &mut Linear)),
+            "compile_ms": (self.compile_ms * 10.0).round() / 10.0,
+            "index_kib": size.bytes / 1024,
+        });
+        let mixed = mixed.then(|| {
+            let of_both = |(at, hit): (usize, &NewFlow)| if at % 16 == 15 { self.misses[at] } else { *hit };
+            let flows: Vec<NewFlow> = self.hits.iter().enumerate().map(of_both).collect();
+            (self.measure(settings, &flows, &mut NoTrace), self.measure(short, &flows, &mut Linear))
+        });
+        Ok((figures, mixed))
+    }
+
+    fn measure<T: Trace>(&self, settings: &Settings, flows: &[NewFlow], trace: &mut T) -> Measured {
+        let mut latency = crate::report::histogram();
+        let mut memory = Memory::new(&self.policy);
+        let (mut count, mut nanos) = (0u64, 0u64);
+        let mut bursts = flows.chunks_exact(BURST).cycle();
+        let mut progress = Progress::start(settings);
+        while progress.goes_on(|| format!("{:.0} ns a decision", nanos as f64 / count as f64)) {
+            for burst in bursts.by_ref().take(4) {
+                let watch = Stopwatch::start();
+                for flow in burst {
+                    black_box(self.policy.decide(flow, None, &mut memory, trace));
+                }
+                let took = watch.nanos();
+                latency.saturating_record(took / BURST as u64);
+                nanos += took;
+                count += BURST as u64;
+            }
+        }
+        Measured { per_second: count as f64 * 1e9 / nanos as f64, latency }
+    }
 }
 
 struct Measured {
@@ -64,32 +171,63 @@ struct Measured {
     latency: Histogram<u64>,
 }
 
-fn measure(settings: &Settings, flows: &[NewFlow], decide: impl Fn(&NewFlow) -> bool) -> Measured {
-    let mut latency = crate::report::histogram();
-    let (mut count, mut nanos) = (0u64, 0u64);
-    let mut bursts = flows.chunks_exact(BURST).cycle();
-    let mut progress = Progress::start(settings);
-    while progress.goes_on(|| format!("{:.0} ns a decision", nanos as f64 / count as f64)) {
-        for burst in bursts.by_ref().take(16) {
-            let watch = Stopwatch::start();
-            for flow in burst {
-                black_box(decide(flow));
+impl Shape {
+    /// What rule `i` asks for.
+    fn rule(self, i: usize) -> String {
+        match self {
+            Shape::Hosts => format!("-s {} --dport {}", host(i), 1_000 + i % 5_000),
+            Shape::Firewall => {
+                let (client, server) = networks(i);
+                let port = 1_000 + 10 * (i % 300);
+                format!("-s {client}/24 -d {server}/24 -m multiport --dports {port},{}:{}", port + 2, port + 6)
             }
-            let took = watch.nanos();
-            latency.saturating_record(took / BURST as u64);
-            nanos += took;
-            count += BURST as u64;
+            Shape::Overlap => format!("--sport 0:{} --dport {}:65535", 6 * i, 6 * i),
         }
     }
-    Measured { per_second: count as f64 * 1e9 / nanos as f64, latency }
+
+    /// A flow that fits rule `i` and no rule before it, or one that fits none and is near.
+    fn flow(self, i: usize, hit: bool) -> NewFlow {
+        let (server, client) = (Ipv4Addr::new(198, 51, 100, 7), Ipv4Addr::new(192, 168, 77, 7));
+        let (source, destination) = match self {
+            Shape::Hosts => ((host(i), 40_000), (server, if hit { 1_000 + (i % 5_000) as u16 } else { 999 })),
+            Shape::Firewall => {
+                let (client, server) = networks(i);
+                let host = |network: Ipv4Addr| Ipv4Addr::from_bits(network.to_bits() + 9);
+                let port = 1_000 + 10 * (i % 300) as u16;
+                ((host(client), 40_000), (host(server), if hit { port + 4 } else { port + 1 }))
+            }
+            Shape::Overlap => ((client, 6 * i as u16 + u16::from(!hit)), (server, 6 * i as u16)),
+        };
+        NewFlow {
+            interface: InterfaceId(0),
+            protocol: TCP,
+            source: SocketAddr::new(source.0.into(), source.1),
+            destination: SocketAddr::new(destination.0.into(), destination.1),
+            packet: PacketFacts::default(),
+        }
+    }
 }
 
-/// The client and the port of rule `i`.
-fn client(i: usize) -> (IpAddr, u16) {
-    (IpAddr::V4(Ipv4Addr::from_bits(0xc0a8_0002 + (i as u32 * 7) % 0xfff0)), 1_000 + (i % 5_000) as u16)
+fn host(i: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(0xc0a8_0002 + (i as u32 * 7) % 0xfff0)
 }
 
-fn policy(rules: usize) -> Result<Policy, String> {
+/// Of 250 client networks and 200 server networks, each pair with one rule.
+fn networks(i: usize) -> (Ipv4Addr, Ipv4Addr) {
+    let (client, server) = (i as u32 % 250, i as u32 / 250 + (i as u32 % 5) * 40);
+    (Ipv4Addr::from_bits(0xc0a8_0000 + (client << 8)), Ipv4Addr::from_bits(0xac10_0000 + (server << 8)))
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (self.0 >> 33) as usize % bound
+    }
+}
+
+fn yaml(shape: Shape, rules: usize) -> String {
     let mut yaml = r#"
 interfaces:
   intra: { port: "net_null0", addresses: [192.168.0.1/16] }
@@ -106,26 +244,13 @@ rules: |
   *tproxy
   :PREROUTING ACCEPT
   :OUTPUT ACCEPT
+  :PRintra -
+  -A PREROUTING -i intra -j PRintra
 "#
     .to_owned();
-    for (address, port) in (0..rules).map(client) {
-        let _ = writeln!(yaml, "  -A PREROUTING -i intra -p tcp -s {address} --dport {port} -j TPROXY --on-port 50000");
+    for i in 0..rules {
+        let _ = writeln!(yaml, "  -A PRintra -p tcp {} -j TPROXY --on-port 50000", shape.rule(i));
     }
     yaml.push_str("  COMMIT\n  *filter\n  :INPUT DROP\n  :FORWARD DROP\n  :OUTPUT ACCEPT\n  -A INPUT -m tproxy -j ACCEPT\n  COMMIT\n");
-    let config = config::parse("bench.yaml", &yaml).map_err(|faults| faults.to_string())?;
-    Policy::compile(&config, 1).map_err(|faults| faults.to_string())
-}
-
-/// Flows in an order that no branch predictor can learn.
-fn flows(rules: usize) -> Vec<NewFlow> {
-    let destination = Ipv4Addr::new(198, 51, 100, 7);
-    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let flow = |_| {
-        random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        let (source, port) = client((random >> 33) as usize % rules);
-        let port = if random >> 60 == 0 { 999 } else { port };
-        let (source, destination) = (SocketAddr::new(source, 40_000), SocketAddr::new(destination.into(), port));
-        NewFlow { interface: InterfaceId(0), protocol: TCP, source, destination, packet: PacketFacts::default() }
-    };
-    (0..1 << 16).map(flow).collect()
+    yaml
 }

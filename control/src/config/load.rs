@@ -83,6 +83,7 @@ pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Co
         services,
         listeners,
         rules: rules.unwrap_or_default(),
+        sets: Vec::new(),
         control: control.unwrap_or_else(Control::default),
         warnings,
     };

@@ -1,25 +1,37 @@
 //! Rules made into something a core can walk: one arena of rules, chains as ranges in it, names as indexes.
 //!
-//! The walk is linear, rule by rule, as iptables' is. Callers ask [`Chains::walk`] and nothing else, so that a compiled
-//! classifier can take its place. It ends: loops between chains, chains nested deeper than the stack below and rule
-//! sets that one flow could walk for too long are refused when rules are read.
+//! A walk visits rules in order, as iptables' does; where the table has many, [`super::classifier`] tells it which it can
+//! leave out. Who traces a walk sees every rule, so `explain` walks without the index: what fits is decided by the same
+//! code ([`rule`]), and a property test holds both walks to the same end, counts, marks and logs. A walk ends: loops
+//! between chains, chains nested deeper than the stack below and rule sets that one flow could walk for too long are
+//! refused when rules are read.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::memory::Memory;
-use super::network::{Interface, InterfaceId};
-use super::trace::{Criterion, Step, Trace};
+use super::classifier::{Classifier, ClassifierSize};
+use super::memory::{Kept, Memory};
+use super::network::InterfaceId;
+use super::sets::Sets;
+use super::trace::{Step, Trace};
 use super::translation::NatRange;
 use super::tuple::{PacketFacts, TCP, UDP};
 use super::verdict::{Logs, RejectKind, RuleRef};
-use crate::faults::Place;
+use crate::faults::{Faults, Place};
 use crate::limits::CHAIN_DEPTH_MAX;
-use crate::rules::{self, ChainPolicy, Family, Hook, Match, Network, Not, PortSet, Ports, Ruleset, States, TableKind};
+use crate::rules::{ChainPolicy, Hook, Match, Ruleset, TableKind};
+use addresses::Addresses;
+pub(super) use fits::masked;
+use rule::Fit;
+pub(super) use rule::{Check, InterfaceSet, Rule};
+use target::Target;
 
-/// A flow's first segment.
-const SYN: u8 = 0x02;
+mod addresses;
+mod compile;
+mod fits;
+mod rule;
+mod target;
 
 /// Index of a chain in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +66,8 @@ pub(super) struct Seen {
     pub(super) connmark: u32,
     pub(super) untracked: bool,
     pub(super) logs: Logs,
+    /// Source and destination of the flow before anything was translated.
+    pub(super) original: (SocketAddr, SocketAddr),
 }
 
 /// How a walk ended, and the rule that ended it (none: the chain's policy).
@@ -62,16 +76,8 @@ pub(super) enum End {
     Accept(Option<RuleRef>),
     Drop(Option<RuleRef>),
     Reject(RejectKind, RuleRef),
-    Redirect {
-        address: Option<IpAddr>,
-        port: u16,
-        rule: RuleRef,
-    },
-    #[expect(dead_code, reason = "made by the targets of table nat")]
-    Translate {
-        range: NatRange,
-        rule: RuleRef,
-    },
+    Redirect { address: Option<IpAddr>, port: u16, rule: RuleRef },
+    Translate { range: NatRange, rule: RuleRef },
 }
 
 /// All chains of all tables.
@@ -80,7 +86,19 @@ pub(super) struct Chains {
     chains: Vec<Chain>,
     rules: Vec<Rule>,
     info: Vec<RuleInfo>,
-    hooks: Vec<(TableKind, Hook, ChainId)>,
+    /// Built-in chains, and the index of their tables.
+    hooks: Vec<Entrance>,
+    classifiers: Vec<(TableKind, Classifier)>,
+    addresses: Addresses,
+    kept: Kept,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entrance {
+    table: TableKind,
+    hook: Hook,
+    chain: ChainId,
+    classifier: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -91,70 +109,21 @@ struct Chain {
     policy: ChainPolicy,
 }
 
-#[derive(Clone, Debug)]
-struct Rule {
-    family: Option<Family>,
-    protocol: Option<Not<u8>>,
-    input: Option<Not<InterfaceSet>>,
-    output: Option<Not<InterfaceSet>>,
-    source: Option<Not<Network>>,
-    destination: Option<Not<Network>>,
-    matches: Box<[Match]>,
-    target: Target,
+/// What a rule is held against besides the flow.
+struct Context<'a> {
+    hook: Hook,
+    addresses: &'a Addresses,
 }
 
-#[derive(Clone, Debug)]
-enum Target {
-    Count,
-    Accept,
-    Drop,
-    Return,
-    Reject(RejectKind),
-    Redirect { address: Option<IpAddr>, port: u16 },
-    Jump(ChainId),
-    Goto(ChainId),
+/// Where a walk stands.
+struct Position {
+    chain: ChainId,
+    next: u32,
+    callers: [(ChainId, u32); CHAIN_DEPTH_MAX],
+    depth: usize,
 }
-
-/// The interfaces a name in a rule stands for, sorted: one, or with `+` any number; none when no interface is called
-/// so.
-#[derive(Clone, Debug)]
-struct InterfaceSet(Box<[InterfaceId]>);
 
 impl Chains {
-    /// Compiles rules that were read without fault. Chains that rules name and that do not exist are skipped here:
-    /// reading refuses them.
-    pub(super) fn compile(ruleset: &Ruleset, interfaces: &[Interface]) -> Chains {
-        let mut compiled = Chains::default();
-        for table in &ruleset.tables {
-            let base = compiled.chains.len();
-            let id_of =
-                |name: &str| table.chains.iter().position(|c| &*c.name == name).map(|at| ChainId((base + at) as u16));
-            for chain in &table.chains {
-                let first = compiled.rules.len() as u32;
-                for (index, rule) in chain.rules.iter().enumerate() {
-                    let Some(target) = compile_target(rule.target.as_ref(), &id_of) else { continue };
-                    compiled.rules.push(compile_rule(rule, target, interfaces));
-                    compiled.info.push(RuleInfo {
-                        table: table.kind,
-                        chain: chain.name.clone(),
-                        index: index as u32 + 1,
-                        place: rule.place.clone(),
-                        text: rule.text.clone(),
-                    });
-                }
-                compiled.chains.push(Chain {
-                    table: table.kind,
-                    name: chain.name.clone(),
-                    rules: first..compiled.rules.len() as u32,
-                    policy: chain.policy.unwrap_or(ChainPolicy::Accept),
-                });
-            }
-            let hooks = table.kind.hooks().iter();
-            compiled.hooks.extend(hooks.filter_map(|hook| Some((table.kind, *hook, id_of(hook.name())?))));
-        }
-        compiled
-    }
-
     /// What is known about a rule.
     pub(super) fn info(&self, rule: RuleRef) -> &RuleInfo {
         &self.info[rule.id as usize]
@@ -171,9 +140,24 @@ impl Chains {
         (chain.table, &chain.name)
     }
 
+    /// How many chains there are.
+    pub(super) fn len(&self) -> usize {
+        self.chains.len()
+    }
+
     /// Policy of a chain.
     pub(super) fn policy(&self, chain: ChainId) -> ChainPolicy {
         self.chains[usize::from(chain.0)].policy
+    }
+
+    /// The indexes over tables that have one.
+    pub(super) fn classifiers(&self) -> impl Iterator<Item = (TableKind, ClassifierSize)> {
+        self.classifiers.iter().map(|(table, classifier)| (*table, classifier.size()))
+    }
+
+    /// Groups and addresses that lost their place in a table of hashlimit or recent.
+    pub(super) fn evicted(&self) -> u64 {
+        self.kept.evicted()
     }
 
     /// Takes a flow through a built-in chain. A table that no file names lets everything pass, as an empty one does.
@@ -185,57 +169,80 @@ impl Chains {
         memory: &mut Memory,
         trace: &mut T,
     ) -> End {
-        let Some(base) = self.hooks.iter().find(|(t, h, _)| (*t, *h) == (table, hook)).map(|(_, _, chain)| *chain)
-        else {
+        let Some(entrance) = self.hooks.iter().find(|entrance| (entrance.table, entrance.hook) == (table, hook)) else {
             trace.step(Step::NoTable(table));
             return End::Accept(None);
         };
-        let mut callers = [(base, 0u32); CHAIN_DEPTH_MAX];
-        let mut depth = 0usize;
-        let mut chain = base;
-        let mut next = self.chains[usize::from(chain.0)].rules.start;
+        let base = entrance.chain;
+        let context = Context { hook, addresses: &self.addresses };
+        let classifier = entrance.classifier.filter(|_| !T::EVERY_RULE).map(|at| &self.classifiers[at].1);
+        let mut candidates = classifier.map(|classifier| classifier.look_up(seen));
+        let mut at =
+            Position { chain: base, next: self.range(base).start, callers: [(base, 0); CHAIN_DEPTH_MAX], depth: 0 };
         loop {
-            if next >= self.chains[usize::from(chain.0)].rules.end {
-                let Some(caller) = depth.checked_sub(1) else { return self.end_by_policy(base, trace) };
-                depth = caller;
-                trace.step(Step::Returned { from: chain, to: callers[depth].0 });
-                (chain, next) = callers[depth];
+            let end = self.range(at.chain).end;
+            let found = match &mut candidates {
+                Some(candidates) => candidates.next(at.next, end),
+                None => (at.next < end).then_some(at.next),
+            };
+            let Some(id) = found else {
+                if !self.go_back(&mut at, trace) {
+                    return self.end_by_policy(base, seen, memory, trace);
+                }
                 continue;
+            };
+            at.next = id + 1;
+            let (rule, met) = (&self.rules[id as usize], RuleRef { id });
+            let fit = rule.fit(seen, &context, memory);
+            match fit {
+                Fit::Yes => trace.step(Step::Rule(met, None)),
+                Fit::No(criterion) => {
+                    trace.step(Step::Rule(met, Some(criterion)));
+                    continue;
+                }
+                Fit::NoRoom(criterion) => {
+                    trace.step(Step::Rule(met, Some(criterion)));
+                    return End::Drop(Some(met));
+                }
             }
-            let at = RuleRef { id: next };
-            let rule = &self.rules[next as usize];
-            next += 1;
-            let mismatch = rule.mismatch(seen);
-            trace.step(Step::Rule(at, mismatch));
-            if mismatch.is_some() {
-                continue;
-            }
-            memory.met(at, seen.packet.length);
+            memory.met(met, seen.packet.length);
             match rule.target {
-                Target::Count => {}
-                Target::Accept => return End::Accept(Some(at)),
-                Target::Drop => return End::Drop(Some(at)),
-                Target::Reject(kind) => return End::Reject(kind, at),
-                Target::Redirect { address, port } if seen.protocol == TCP || seen.protocol == UDP => {
-                    return End::Redirect { address, port, rule: at };
-                }
-                Target::Redirect { .. } => {
-                    trace.step(Step::NotRedirectable);
-                    return End::Accept(Some(at));
-                }
-                Target::Return => next = self.chains[usize::from(chain.0)].rules.end,
                 Target::Jump(to) => {
-                    callers[depth] = (chain, next);
-                    depth += 1;
-                    (chain, next) = (to, self.chains[usize::from(to.0)].rules.start);
+                    at.callers[at.depth] = (at.chain, at.next);
+                    at.depth += 1;
+                    (at.chain, at.next) = (to, self.range(to).start);
                 }
-                Target::Goto(to) => (chain, next) = (to, self.chains[usize::from(to.0)].rules.start),
+                Target::Goto(to) => (at.chain, at.next) = (to, self.range(to).start),
+                Target::Return => at.next = end,
+                Target::Redirect { .. } if seen.protocol != TCP && seen.protocol != UDP => {
+                    trace.step(Step::NotRedirectable);
+                    return End::Accept(Some(met));
+                }
+                ref target => {
+                    if let Some(ended) = target.apply(seen, met) {
+                        return ended;
+                    }
+                }
             }
         }
     }
 
-    fn end_by_policy<T: Trace>(&self, base: ChainId, trace: &mut T) -> End {
+    fn range(&self, chain: ChainId) -> &Range<u32> {
+        &self.chains[usize::from(chain.0)].rules
+    }
+
+    /// Leaves a chain that is at its end; false in the built-in chain.
+    fn go_back<T: Trace>(&self, at: &mut Position, trace: &mut T) -> bool {
+        let Some(caller) = at.depth.checked_sub(1) else { return false };
+        at.depth = caller;
+        trace.step(Step::Returned { from: at.chain, to: at.callers[caller].0 });
+        (at.chain, at.next) = at.callers[caller];
+        true
+    }
+
+    fn end_by_policy<T: Trace>(&self, base: ChainId, seen: &Seen, memory: &mut Memory, trace: &mut T) -> End {
         trace.step(Step::ChainPolicy(base));
+        memory.fell(base, seen.packet.length);
         match self.policy(base) {
             ChainPolicy::Accept => End::Accept(None),
             ChainPolicy::Drop => End::Drop(None),
@@ -243,105 +250,28 @@ impl Chains {
     }
 }
 
-fn compile_target(target: Option<&rules::Target>, id_of: &dyn Fn(&str) -> Option<ChainId>) -> Option<Target> {
-    Some(match target {
-        None => Target::Count,
-        Some(rules::Target::Accept) => Target::Accept,
-        Some(rules::Target::Drop) => Target::Drop,
-        Some(rules::Target::Return) => Target::Return,
-        Some(rules::Target::Reject(kind)) => Target::Reject(*kind),
-        Some(rules::Target::Tproxy { port, address, .. }) => Target::Redirect { address: *address, port: *port },
-        Some(rules::Target::Jump(chain)) => Target::Jump(id_of(chain)?),
-        Some(rules::Target::Goto(chain)) => Target::Goto(id_of(chain)?),
-        // Reading refuses what is not served; a rule that slips through must not let anything pass.
-        Some(_) => Target::Drop,
-    })
-}
-
-fn compile_rule(rule: &rules::Rule, target: Target, interfaces: &[Interface]) -> Rule {
-    let criteria = &rule.criteria;
-    let set = |name: &Option<Not<String>>| {
-        name.as_ref().map(|name| Not { not: name.not, value: InterfaceSet::compile(&name.value, interfaces) })
-    };
-    Rule {
-        family: criteria.family,
-        protocol: criteria.protocol.clone(),
-        input: set(&criteria.input),
-        output: set(&criteria.output),
-        source: criteria.source.clone(),
-        destination: criteria.destination.clone(),
-        matches: criteria.matches.iter().filter(|m| !matches!(m, Match::Comment(_))).cloned().collect(),
-        target,
-    }
-}
-
-impl InterfaceSet {
-    fn compile(name: &str, interfaces: &[Interface]) -> InterfaceSet {
-        let fits = |interface: &Interface| match name.strip_suffix('+') {
-            Some(beginning) => interface.name.starts_with(beginning),
-            None => interface.name == name,
-        };
-        let ids = interfaces.iter().enumerate().filter(|(_, i)| fits(i)).map(|(at, _)| InterfaceId(at as u16));
-        InterfaceSet(ids.collect())
-    }
-
-    fn contains(&self, interface: Option<InterfaceId>) -> bool {
-        interface.is_some_and(|interface| self.0.binary_search(&interface).is_ok())
-    }
-}
-
-impl Rule {
-    /// The first criterion that the flow does not fit.
-    fn mismatch(&self, seen: &Seen) -> Option<Criterion> {
-        let family = if seen.destination.is_ipv4() { Family::V4 } else { Family::V6 };
-        if self.family.is_some_and(|only| only != family) {
-            return Some(Criterion::Family);
-        }
-        if self.protocol.as_ref().is_some_and(|p| !p.holds(p.value == seen.protocol)) {
-            return Some(Criterion::Protocol);
-        }
-        if self.input.as_ref().is_some_and(|i| !i.holds(i.value.contains(seen.input))) {
-            return Some(Criterion::Input);
-        }
-        if self.output.as_ref().is_some_and(|o| !o.holds(o.value.contains(seen.output))) {
-            return Some(Criterion::Output);
-        }
-        if self.source.as_ref().is_some_and(|s| !s.holds(s.value.contains(seen.source.ip()))) {
-            return Some(Criterion::Source);
-        }
-        if self.destination.as_ref().is_some_and(|d| !d.holds(d.value.contains(seen.destination.ip()))) {
-            return Some(Criterion::Destination);
-        }
-        self.matches.iter().find_map(|m| match_mismatch(m, seen))
-    }
-}
-
-fn match_mismatch(criterion: &Match, seen: &Seen) -> Option<Criterion> {
-    let (from, to) = (seen.source.port(), seen.destination.port());
-    let unless = |holds: bool, criterion| (!holds).then_some(criterion);
-    let port = |ports: &Option<Not<Ports>>, port| ports.as_ref().is_none_or(|p| p.holds(p.value.contains(port)));
-    match criterion {
-        Match::Tcp { source, destination, flags, .. } => unless(port(source, from), Criterion::SourcePort)
-            .or(unless(port(destination, to), Criterion::DestinationPort))
-            .or(unless(flags.as_ref().is_none_or(|flags| flags.holds(flags.value.holds(SYN))), Criterion::Syn)),
-        Match::Udp { source, destination } => unless(port(source, from), Criterion::SourcePort)
-            .or(unless(port(destination, to), Criterion::DestinationPort)),
-        Match::Multiport { which, ports } => {
-            let any = |port: u16| ports.value.iter().any(|range| range.contains(port));
-            match which {
-                PortSet::Source => unless(ports.holds(any(from)), Criterion::SourcePort),
-                PortSet::Destination => unless(ports.holds(any(to)), Criterion::DestinationPort),
-                PortSet::Either => unless(ports.holds(any(from) || any(to)), Criterion::EitherPort),
+/// Sets that rules name exist, and have no more dimensions than the rule gives directions for.
+pub(super) fn check_sets(ruleset: &Ruleset, sets: &Sets, faults: &mut Faults) {
+    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+    for rule in chains.flat_map(|chain| &chain.rules) {
+        for of in &rule.criteria.matches {
+            let Match::Set(of) = of else { continue };
+            let (name, given) = (&of.value.name, of.value.directions.len());
+            match sets.get(name) {
+                None => {
+                    let hint = "sets are defined under `sets:` of the configuration";
+                    faults.add_hint(rule.place.clone(), format!("there is no set `{name}`"), hint);
+                }
+                Some(set) if set.kind().dimensions() > given => {
+                    let message = format!(
+                        "set `{name}` is of {}: it needs {} directions, and the rule gives {given}",
+                        set.kind().name(),
+                        set.kind().dimensions()
+                    );
+                    faults.add_hint(rule.place.clone(), message, "write for instance `src,dst`");
+                }
+                Some(_) => {}
             }
         }
-        Match::State(states) => unless(states.holds(states.value.contains(States::NEW)), Criterion::State),
-        Match::Conntrack(tracking) => {
-            let states = tracking.states.as_ref();
-            unless(states.is_none_or(|states| states.holds(states.value.contains(States::NEW))), Criterion::State)
-        }
-        Match::Tproxy(tproxy) => unless(tproxy.holds(seen.tproxy), Criterion::Tproxy),
-        Match::Comment(_) => None,
-        // Reading refuses what is not served.
-        _ => Some(Criterion::State),
     }
 }

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
-use super::chains::Chains;
+use super::chains::{Chains, check_sets};
 use super::listeners::Listeners;
 use super::network::{Interface, InterfaceId, Route};
+use super::sets::Sets;
 use super::zones::{Zone, ZoneId};
 use super::{Permitted, Policy};
 use crate::config::Config;
@@ -18,6 +19,12 @@ impl Policy {
     /// Compiles a configuration. What [`crate::config`] has read compiles; faults are of configurations put together by
     /// programs, whose indexes may lead nowhere.
     pub fn compile(config: &Config, generation: u64) -> Result<Policy, Faults> {
+        Policy::compile_after(config, generation, None)
+    }
+
+    /// Compiles a configuration that takes the place of a policy: what rules of both remember goes on, and so do sets
+    /// that are defined as before.
+    pub fn compile_after(config: &Config, generation: u64, before: Option<&Policy>) -> Result<Policy, Faults> {
         let mut faults = Faults::new();
         references(config, &mut faults);
         rules::check::ruleset(&config.rules, &mut faults);
@@ -27,6 +34,11 @@ impl Policy {
             Listeners::default()
         });
         let zones_by_network = zones_by_network(config, &mut faults);
+        let sets = Sets::compile(&config.sets, before.map(|before| &before.sets)).unwrap_or_else(|(name, error)| {
+            faults.add(Place::file(&config.file), format!("set {name}: {error}"));
+            Sets::default()
+        });
+        check_sets(&config.rules, &sets, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -41,7 +53,8 @@ impl Policy {
             broadcasts: config.interfaces.iter().flat_map(|i| &i.addresses).filter_map(directed_broadcast).collect(),
             zones_by_network,
             listeners_by_address,
-            chains: Chains::compile(&config.rules, &config.interfaces),
+            chains: Chains::compile(&config.rules, &config.interfaces, &sets, before.map(|before| &before.chains)),
+            sets,
             interfaces: config.interfaces.clone(),
             zones: config.zones.clone(),
             services: config.services.clone(),

@@ -236,6 +236,7 @@ fn arrived(flow: &NewFlow, destination: SocketAddr, tproxy: bool) -> Seen {
         connmark: 0,
         untracked: false,
         logs: Logs::default(),
+        original: (flow.source, flow.destination),
     }
 }
 

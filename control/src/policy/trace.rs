@@ -17,6 +17,10 @@ use crate::rules::TableKind;
 
 /// Listens to a decision being made.
 pub trait Trace {
+    /// Whether it wants to hear of rules that do not fit, each in its turn. Then the walk does without the index that
+    /// leaves them out.
+    const EVERY_RULE: bool = true;
+
     /// One step was taken.
     fn step(&mut self, step: Step<'_>);
 }
@@ -26,6 +30,8 @@ pub trait Trace {
 pub struct NoTrace;
 
 impl Trace for NoTrace {
+    const EVERY_RULE: bool = false;
+
     #[inline(always)]
     fn step(&mut self, _: Step<'_>) {}
 }
@@ -93,12 +99,52 @@ pub enum Criterion {
     DestinationPort,
     /// `--ports`.
     EitherPort,
-    /// `--syn`.
-    Syn,
+    /// `-f`.
+    Fragment,
+    /// `--tcp-flags`, `--syn`.
+    TcpFlags,
+    /// `--tcp-option`.
+    TcpOption,
+    /// `--icmp-type`, `--icmpv6-type`.
+    IcmpType,
+    /// `--src-range`.
+    SourceRange,
+    /// `--dst-range`.
+    DestinationRange,
+    /// `--mac-source`.
+    Mac,
+    /// `--pkt-type`.
+    PacketType,
+    /// `--length`.
+    Length,
+    /// `-m ttl`, `-m hl`.
+    Ttl,
     /// `--state`, `--ctstate`.
     State,
+    /// `-m conntrack`, but for the state.
+    Conntrack,
+    /// `-m mark`.
+    Mark,
+    /// `-m connmark`.
+    Connmark,
+    /// `-m addrtype`.
+    AddressType,
+    /// `-m socket`.
+    Socket,
     /// `-m tproxy`.
     Tproxy,
+    /// `-m set`.
+    Set,
+    /// `-m limit`.
+    Limit,
+    /// `-m hashlimit`.
+    HashLimit,
+    /// `-m connlimit`.
+    ConnLimit,
+    /// `-m recent`.
+    Recent,
+    /// `-m time`.
+    Time,
 }
 
 impl Criterion {
@@ -114,9 +160,29 @@ impl Criterion {
             Criterion::SourcePort => "--sport",
             Criterion::DestinationPort => "--dport",
             Criterion::EitherPort => "--ports",
-            Criterion::Syn => "--syn",
+            Criterion::Fragment => "-f",
+            Criterion::TcpFlags => "--tcp-flags",
+            Criterion::TcpOption => "--tcp-option",
+            Criterion::IcmpType => "--icmp-type",
+            Criterion::SourceRange => "--src-range",
+            Criterion::DestinationRange => "--dst-range",
+            Criterion::Mac => "--mac-source",
+            Criterion::PacketType => "--pkt-type",
+            Criterion::Length => "--length",
+            Criterion::Ttl => "-m ttl",
             Criterion::State => "--state",
+            Criterion::Conntrack => "-m conntrack",
+            Criterion::Mark => "-m mark",
+            Criterion::Connmark => "-m connmark",
+            Criterion::AddressType => "-m addrtype",
+            Criterion::Socket => "-m socket",
             Criterion::Tproxy => "-m tproxy",
+            Criterion::Set => "-m set",
+            Criterion::Limit => "-m limit",
+            Criterion::HashLimit => "-m hashlimit",
+            Criterion::ConnLimit => "-m connlimit",
+            Criterion::Recent => "-m recent",
+            Criterion::Time => "-m time",
         }
     }
 }

@@ -222,6 +222,9 @@ impl<N: Nic> Worker<N> {
                 }
             };
         self.sessions_started += 1;
+        if let Some(holds) = self.memory.take_holds() {
+            self.holds.insert(self.sessions_started, holds);
+        }
         let decided = Decided::new(&self.policy, service, listener, &decision);
         let session =
             Session::new(self.sessions_started, decided, arrival.interface, (client, original), now, client_flow);

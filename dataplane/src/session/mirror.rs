@@ -205,6 +205,7 @@ impl<N: Nic> Worker<N> {
     /// Takes a handshake and its flows out of all tables.
     fn take_half_open(&mut self, interface: InterfaceId, id: HalfOpenKey) {
         let Some(record) = self.half_open.remove(interface, id) else { return };
+        self.holds.remove(&record.id);
         if let Some(flow) = record.server_flow() {
             self.flows.remove(flow);
         }

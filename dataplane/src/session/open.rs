@@ -128,6 +128,9 @@ impl<N: Nic> Worker<N> {
                 }
             };
         self.sessions_started += 1;
+        if let Some(holds) = self.memory.take_holds() {
+            self.holds.insert(self.sessions_started, holds);
+        }
         let record = HalfOpen::new(embryo, self.sessions_started, decided, (client_flow, server_flow), marks);
         let key = self.half_open.insert(client.interface(), record);
         self.flows[client_flow] = Step::HalfOpen { key, leg: Leg::Client };

@@ -172,6 +172,7 @@ impl<N: Nic> Worker<N> {
     /// Takes a session out of all tables.
     pub(crate) fn forget(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.remove(key) else { return };
+        self.holds.remove(&session.id);
         if session.ended.is_none() {
             self.serving -= 1;
         }

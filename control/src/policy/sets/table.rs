@@ -1,0 +1,235 @@
+//! A set's members in a hash table that one thread changes while others read.
+//!
+//! Linear probing over words. An IPv4 member is one word, so a reader sees it whole or not at all. An IPv6 member is
+//! three, of which the first says that the others are there: it is written last and taken away first. A place that was
+//! taken away is a grave, over which probing goes on; graves are not used again and count as load until the table is made
+//! anew. At most half of the places are not empty, so every probe ends.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::member::Member;
+
+const USED: u64 = 1 << 63;
+const NOMATCH: u64 = 1 << 62;
+/// A place that was used. It ends no probe and is no member.
+const GRAVE: u64 = 1;
+/// Places of an empty table, of each family.
+const PLACES_MIN: usize = 16;
+
+/// A table for both families.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// Whether members have ports.
+    ported: bool,
+    v4: Places<1>,
+    v6: Places<3>,
+}
+
+/// Places of keys of so many words.
+#[derive(Debug)]
+struct Places<const N: usize> {
+    words: Vec<[AtomicU64; N]>,
+    /// Members and graves.
+    taken: AtomicUsize,
+    members: AtomicUsize,
+    /// Lengths of prefixes that members have, as bits, and how many members have each.
+    lengths: [AtomicU64; 3],
+    of_length: Vec<AtomicU32>,
+}
+
+impl Table {
+    /// A table with these members, and room to add some.
+    pub(super) fn of(ported: bool, members: &[Member]) -> Table {
+        let v4 = members.iter().filter(|member| matches!(member.network, IpNet::V4(_))).count();
+        let table = Table { ported, v4: Places::new(v4, 33), v6: Places::new(members.len() - v4, 129) };
+        for member in members {
+            table.add(member);
+        }
+        table
+    }
+
+    /// One with the same members, without graves, and with room for as many again.
+    pub(super) fn grown(&self) -> Table {
+        let (v4, v6) = (self.v4.members.load(Ordering::Relaxed), self.v6.members.load(Ordering::Relaxed));
+        let table = Table { ported: self.ported, v4: Places::new(v4 + 1, 33), v6: Places::new(v6 + 1, 129) };
+        for member in self.members() {
+            table.add(&member);
+        }
+        table
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.v4.members.load(Ordering::Relaxed) + self.v6.members.load(Ordering::Relaxed)
+    }
+
+    /// Whether an address, with a port if the set has ports, is in the set: the longest network decides.
+    pub(super) fn contains(&self, address: IpAddr, port: Option<(u8, u16)>) -> bool {
+        match address {
+            IpAddr::V4(address) => self.v4.longest(|length| key_v4(address.to_bits(), length, port)),
+            IpAddr::V6(address) => self.v6.longest(|length| key_v6(address.to_bits(), length, port)),
+        }
+    }
+
+    /// Whether it has exactly this network.
+    pub(super) fn has(&self, member: &Member) -> bool {
+        match key(member) {
+            Keyed::V4(key, _) => self.v4.place(&key).is_some(),
+            Keyed::V6(key, _) => self.v6.place(&key).is_some(),
+        }
+    }
+
+    /// Adds a member; false: it was there. None: the table must grow first.
+    pub(super) fn add(&self, member: &Member) -> Option<bool> {
+        match key(member) {
+            Keyed::V4(key, length) => self.v4.add(&key, length, member.nomatch),
+            Keyed::V6(key, length) => self.v6.add(&key, length, member.nomatch),
+        }
+    }
+
+    /// Takes a member out; false: it was not there.
+    pub(super) fn delete(&self, member: &Member) -> bool {
+        match key(member) {
+            Keyed::V4(key, length) => self.v4.delete(&key, length),
+            Keyed::V6(key, length) => self.v6.delete(&key, length),
+        }
+    }
+
+    pub(super) fn members(&self) -> impl Iterator<Item = Member> {
+        let port = |word: u64| self.ported.then_some(((word >> 48) as u8, (word >> 32) as u16));
+        let v4 = self.v4.iter().filter_map(move |[word]| {
+            let network = Ipv4Net::new((word as u32).into(), (word >> 56) as u8 & 0x3f).ok()?;
+            Some(Member { network: network.into(), port: port(word), nomatch: word & NOMATCH != 0 })
+        });
+        let v6 = self.v6.iter().filter_map(move |[word, high, low]| {
+            let address = (u128::from(high) << 64) | u128::from(low);
+            let network = Ipv6Net::new(address.into(), word as u8).ok()?;
+            Some(Member { network: network.into(), port: port(word), nomatch: word & NOMATCH != 0 })
+        });
+        v4.chain(v6)
+    }
+}
+
+/// A member as it is kept, and the length of its prefix.
+enum Keyed {
+    V4([u64; 1], u8),
+    V6([u64; 3], u8),
+}
+
+fn key(member: &Member) -> Keyed {
+    let length = member.network.prefix_len();
+    match member.network {
+        IpNet::V4(network) => Keyed::V4(key_v4(network.addr().to_bits(), length, member.port), length),
+        IpNet::V6(network) => Keyed::V6(key_v6(network.addr().to_bits(), length, member.port), length),
+    }
+}
+
+/// Bits 0–31 the address, 32–47 the port, 48–55 the protocol, 56–61 the length.
+fn key_v4(address: u32, length: u8, port: Option<(u8, u16)>) -> [u64; 1] {
+    let kept = address & u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+    [USED | (u64::from(length) << 56) | ported(port) | u64::from(kept)]
+}
+
+/// The first word as that of IPv4, but the length in bits 0–7; then the address.
+fn key_v6(address: u128, length: u8, port: Option<(u8, u16)>) -> [u64; 3] {
+    let kept = address & u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+    [USED | ported(port) | u64::from(length), (kept >> 64) as u64, kept as u64]
+}
+
+fn ported(port: Option<(u8, u16)>) -> u64 {
+    port.map_or(0, |(protocol, port)| (u64::from(protocol) << 48) | (u64::from(port) << 32))
+}
+
+impl<const N: usize> Places<N> {
+    fn new(members: usize, lengths: usize) -> Places<N> {
+        let places = (members * 4).next_power_of_two().max(PLACES_MIN);
+        Places {
+            words: (0..places).map(|_| std::array::from_fn(|_| AtomicU64::new(0))).collect(),
+            taken: AtomicUsize::new(0),
+            members: AtomicUsize::new(0),
+            lengths: Default::default(),
+            of_length: (0..lengths).map(|_| AtomicU32::new(0)).collect(),
+        }
+    }
+
+    /// Whether the longest of the networks that are there says yes.
+    fn longest(&self, key: impl Fn(u8) -> [u64; N]) -> bool {
+        for at in (0..self.lengths.len()).rev() {
+            let mut lengths = self.lengths[at].load(Ordering::Acquire);
+            while lengths != 0 {
+                let length = 63 - lengths.leading_zeros();
+                lengths &= !(1 << length);
+                if let Some(place) = self.place(&key((at * 64) as u8 + length as u8)) {
+                    return self.words[place][0].load(Ordering::Relaxed) & NOMATCH == 0;
+                }
+            }
+        }
+        false
+    }
+
+    /// Where the member is.
+    fn place(&self, key: &[u64; N]) -> Option<usize> {
+        let mut at = self.first(key);
+        loop {
+            let place = &self.words[at];
+            let word = place[0].load(Ordering::Acquire);
+            if word == 0 {
+                return None;
+            }
+            if word & !NOMATCH == key[0] && (1..N).all(|n| place[n].load(Ordering::Relaxed) == key[n]) {
+                return Some(at);
+            }
+            at = (at + 1) & (self.words.len() - 1);
+        }
+    }
+
+    fn add(&self, key: &[u64; N], length: u8, nomatch: bool) -> Option<bool> {
+        let word = key[0] | if nomatch { NOMATCH } else { 0 };
+        if let Some(at) = self.place(key) {
+            // The same network may become an exception, or cease to be one.
+            return Some(self.words[at][0].swap(word, Ordering::Release) != word);
+        }
+        if (self.taken.load(Ordering::Relaxed) + 1) * 2 > self.words.len() {
+            return None;
+        }
+        let mut at = self.first(key);
+        while self.words[at][0].load(Ordering::Relaxed) != 0 {
+            at = (at + 1) & (self.words.len() - 1);
+        }
+        for n in 1..N {
+            self.words[at][n].store(key[n], Ordering::Relaxed);
+        }
+        self.words[at][0].store(word, Ordering::Release);
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        self.members.fetch_add(1, Ordering::Relaxed);
+        if self.of_length[usize::from(length)].fetch_add(1, Ordering::Relaxed) == 0 {
+            self.lengths[usize::from(length / 64)].fetch_or(1 << (length % 64), Ordering::Release);
+        }
+        Some(true)
+    }
+
+    fn delete(&self, key: &[u64; N], length: u8) -> bool {
+        let Some(at) = self.place(key) else { return false };
+        self.words[at][0].store(GRAVE, Ordering::Release);
+        self.members.fetch_sub(1, Ordering::Relaxed);
+        if self.of_length[usize::from(length)].fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.lengths[usize::from(length / 64)].fetch_and(!(1 << (length % 64)), Ordering::Release);
+        }
+        true
+    }
+
+    fn iter(&self) -> impl Iterator<Item = [u64; N]> {
+        let words = self.words.iter().map(|place| std::array::from_fn(|n| place[n].load(Ordering::Relaxed)));
+        words.filter(|words: &[u64; N]| words[0] & USED != 0)
+    }
+
+    fn first(&self, key: &[u64; N]) -> usize {
+        let hash = key.iter().fold(0u64, |hash, word| {
+            let mixed = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            mixed ^ (mixed >> 32)
+        });
+        (hash.wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 32) as usize & (self.words.len() - 1)
+    }
+}
