@@ -3,7 +3,7 @@
 //! The kernel is a host behind a tap device, in a network namespace of the thread that runs the script; the thread is its peer
 //! and its application. `SCRIPT=3.5` runs those whose path contains it, `TRACE=1` prints what comes.
 //!
-//! A script counts as the same if one of [`ATTEMPTS`] runs was: the kernel's timers go on while a busy machine lets us wait.
+//! A script counts as the same if one of its runs was, see [`ROUNDS`].
 //! Needs root (namespaces, tap); says so and ends without. Left out: `info` lines and sizes of windows, see `kernel/run.rs`.
 #![cfg(target_os = "linux")]
 
@@ -34,10 +34,9 @@ use differences::{Entry, List, Swap};
 use grammar::Line;
 use run::Outcome;
 
-/// Runs of one script before it counts as different.
-const ATTEMPTS: usize = 4;
-/// Scripts at the same time: nearly all of their time is waiting.
-const AT_ONCE: usize = 16;
+/// Scripts at the same time, and how often each of them: nearly all of their time is waiting. What failed is played again with
+/// less company, because a busy machine lets us wait while the kernel's timers go on.
+const ROUNDS: [(usize, usize); 3] = [(16, 2), (4, 3), (1, 4)];
 
 fn scripts() -> BTreeMap<String, Vec<Line>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
@@ -96,9 +95,9 @@ fn judge(job: &Job, listed: Option<&str>, outcome: &Outcome) -> Option<String> {
     }
 }
 
-fn play(job: &Job, listed: Option<&str>) -> Option<String> {
+fn play(job: &Job, listed: Option<&str>, attempts: usize) -> Option<String> {
     let mut wrong = None;
-    for _ in 0..ATTEMPTS {
+    for _ in 0..attempts {
         // A thread of its own, because it does not come back from its namespace.
         let lines = job.lines.clone();
         let outcome = thread::spawn(move || run::run(&lines)).join().expect("a run does not panic");
@@ -108,6 +107,19 @@ fn play(job: &Job, listed: Option<&str>) -> Option<String> {
         }
     }
     wrong.map(|what| format!("{}: {what}", job.name))
+}
+
+/// Plays them, so many at once; the numbers of those that failed, and what was wrong.
+fn play_all(jobs: &[(Job, Option<&str>)], at_once: usize, attempts: usize) -> Vec<(usize, String)> {
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        let player = || {
+            let mine = std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|n| *n < jobs.len()));
+            mine.filter_map(|n| Some((n, play(&jobs[n].0, jobs[n].1, attempts)?))).collect::<Vec<_>>()
+        };
+        let players: Vec<_> = (0..at_once).map(|_| scope.spawn(player)).collect();
+        players.into_iter().flat_map(|player| player.join().expect("a player does not panic")).collect()
+    })
 }
 
 #[test]
@@ -131,15 +143,14 @@ fn linux_does_the_same_or_the_list_says_what() {
         let gone = list.keys().filter(|name| !scripts.contains_key(*name));
         wrong.extend(gone.map(|name| format!("{name}: listed, but there is no such script")));
     }
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        let player = || {
-            let mine = std::iter::from_fn(|| waiting.get(next.fetch_add(1, Ordering::Relaxed)));
-            mine.filter_map(|(job, listed)| play(job, *listed)).collect::<Vec<_>>()
-        };
-        let players: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(player)).collect();
-        wrong.extend(players.into_iter().flat_map(|player| player.join().expect("a player does not panic")));
-    });
+    for (round, (at_once, attempts)) in ROUNDS.into_iter().enumerate() {
+        let failed = play_all(&waiting, at_once, attempts);
+        if round + 1 == ROUNDS.len() {
+            wrong.extend(failed.into_iter().map(|(_, what)| what));
+            break;
+        }
+        waiting = failed.into_iter().map(|(number, _)| waiting[number].clone()).collect();
+    }
     wrong.sort();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     assert!(wrong.is_empty(), "\nLinux {kernel}{}\n", wrong.join("\n"));

@@ -2,8 +2,9 @@
 //!
 //! For peers that have neither timestamps nor D-SACK, whose echoes and reports `undo.rs` reads. After a timeout only the
 //! first segment goes again. If what follows it arrives without having been sent again, the path was slow, not lossy.
-//! The basic algorithm serves with SACK too; where SACK blocks already show holes it is not tried, and neither where there
-//! is no new data to send: "the TCP sender ... SHOULD ... continue with the conventional RTO recovery".
+//! The basic algorithm serves with SACK too; where SACK blocks already show holes it is not tried. Whether there is
+//! new data to send is asked when the first acknowledgment comes, because it may open the window: if not, "the TCP sender ...
+//! SHOULD ... continue with the conventional RTO recovery".
 
 use crate::seq::Position;
 

@@ -34,7 +34,7 @@ impl<P: Payload> Transmit<P> {
         self.congestion.on_timeout();
         self.recovery.begin(Phase::Loss, self.nxt);
         (self.recovery.duplicates, self.recovery.assumed) = (0, 0);
-        if first && self.board.sacked() == 0 && self.may_send_new() {
+        if first && self.board.sacked() == 0 {
             self.board.lose_front(u64::from(self.segment));
             self.recovery.forward = self.board.first_lost().map(|(_, end)| Forward::begin(end));
         } else {

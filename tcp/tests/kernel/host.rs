@@ -43,6 +43,8 @@ impl Host {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
         sockopt::set_socket_reuseaddr(&socket, true)?;
+        // RFC 6093, 6: "urgent data" is best read in line.
+        sockopt::set_socket_oobinline(&socket, true)?;
         sockopt::set_tcp_nodelay(&socket, !self.options.nagle)?;
         sockopt::set_socket_send_buffer_size_force(&socket, self.options.send_buffer)?;
         sockopt::set_tcp_congestion(&socket, if self.options.newreno { "reno" } else { "cubic" })?;

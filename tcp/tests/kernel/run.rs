@@ -186,7 +186,12 @@ impl Run {
                 self.host.listen().map_err(said)?;
             }
             Event::Established => self.establish()?,
-            Event::Arrives(spec, _) => self.wire.send(spec).map_err(failed)?,
+            Event::Arrives(spec, _) => {
+                if spec.flags == Flags::SYN && host::state().map_err(failed)? == "CLOSED" {
+                    self.wire.forget();
+                }
+                self.wire.send(spec).map_err(failed)?;
+            }
             Event::Write(bytes) => self.host.write(*bytes),
             Event::Read(bytes) => return same("bytes read", &self.host.read().to_string(), &bytes.to_string()),
             Event::Shutdown => self.host.shutdown(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tcp::{
-    Config, Connection, Error, Flags, Header, IcmpError, IcmpKind, Instant, Opening, Options, Segment, SeqNumber,
+    Config, Connection, Ecn, Error, Flags, Header, IcmpError, IcmpKind, Instant, Opening, Options, Segment, SeqNumber,
     TimestampClock,
 };
 
@@ -179,6 +179,13 @@ impl Run {
         if self.listening && free && spec.flags & HANDSHAKE == Flags::SYN {
             self.connection = Some(Connection::accept(now, (40_000, 80), &self.config, &header, self.opening()));
             return Ok(());
+        }
+        if free {
+            // Nobody's: the owner of the flow table answers (RFC 9293, 3.10.7.1).
+            let reset = tcp::reset_for(&header, spec.len as usize);
+            let out = reset.map(|header| Out { header, len: 0, ecn: Ecn::NotCapable });
+            self.sent.extend(out.map(|out| Sent { at: now, out }));
+            return same("the segment is", tcp::Discard::Closed.name(), refused.unwrap_or("taken"));
         }
         let text = Bytes::from(vec![3; spec.len as usize]);
         let payload = Some(text).filter(|text| !text.is_empty()).into_iter().collect();
