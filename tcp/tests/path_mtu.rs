@@ -125,6 +125,18 @@ fn without_offload_it_is_found_too() {
     assert!(is_found(&info(&world), 1_300), "{:?}", info(&world));
 }
 
+/// The same on a path that carries less than half of the largest: still one segment at a time.
+#[test]
+fn without_offload_a_very_narrow_path_gets_one_segment_at_a_time() {
+    let mut world = world(3_000_000, 10 * MBIT, 600, false, true);
+    world.sides[0].plan.limit = FULL as usize;
+    assert!(world.run(Duration::from_secs(60)));
+    world.assert_complete();
+    let info = info(&world);
+    assert!(is_found(&info, 600), "{info:?}");
+    assert!(info.segs_out >= 3_000_000 / 568, "outputs are segments: {info:?}");
+}
+
 /// Duplicate ACKs cannot tell a probe's loss from another: such a connection keeps to the base.
 #[test]
 fn without_sack_it_falls_and_stays() {

@@ -12,8 +12,8 @@ use crate::transmit::Outgoing;
 
 impl<P: Payload> Connection<P> {
     /// The next segment to send, its payload in `chunks` (which is cleared first); at most `limit` bytes of it. With a `limit`
-    /// above [`mss`](Connection::mss) the payload may be several segments' worth, to be cut to that size by the NIC or in
-    /// software; all but the last are full, and FIN and PSH belong to the last.
+    /// above [`mss_largest`](Connection::mss_largest) the payload may be several segments' worth, to be cut to
+    /// [`mss`](Connection::mss) by the NIC or in software; all but the last are full, and FIN and PSH belong to the last.
     pub fn poll_transmit(&mut self, now: Instant, limit: usize, chunks: &mut Vec<P>) -> Option<Header> {
         chunks.clear();
         self.notification.mark(false);

@@ -27,8 +27,8 @@ impl<P: Payload> Transmit<P> {
         if let Some(outgoing) = self.next_mtu_probe(now, limit) {
             return Some(outgoing);
         }
-        // Room for less than two is room for a probe, and otherwise for one.
-        let limit = if limit < 2 * self.segment() { limit.min(self.segment()) } else { limit };
+        // Who does not cut gives a limit that one segment may reach, if it is a probe.
+        let limit = if limit <= self.mtu.largest() { limit.min(self.segment()) } else { limit };
         let limit = self.pacing_rate().map_or(limit, |rate| limit.min(Pacer::burst(rate, self.segment())));
         if self.board.lost() > 0 {
             return self.next_lost(now, limit);
