@@ -314,9 +314,9 @@ impl World {
             let Some(connection) = &mut side.connection else { return };
             let Some(header) = connection.poll_transmit(now, side.plan.limit, &mut chunks) else { break };
             let mss = usize::from(connection.mss());
-            let payload: Vec<u8> = chunks.concat();
+            let payload = if chunks.len() == 1 { chunks.remove(0) } else { Bytes::from(chunks.concat()) };
             assert!(payload.len() <= side.plan.limit);
-            self.cut(index, &header, &payload.into(), mss);
+            self.cut(index, &header, &payload, mss);
         }
         if !self.refused.is_empty() {
             for (side, error) in std::mem::take(&mut self.refused) {
