@@ -6,6 +6,8 @@
 mod grammar;
 #[path = "segments/run.rs"]
 mod run;
+#[path = "segments/serve.rs"]
+mod serve;
 #[path = "segments/show.rs"]
 mod show;
 
@@ -48,6 +50,7 @@ fn there_are_scripts_for_every_section() {
         "rfc2883",
         "rfc5961",
         "rfc6298",
+        "rfc4987",
         "rfc5682",
         "rfc5927",
         "rfc6191",

@@ -11,8 +11,8 @@ use rustix::io::Errno;
 use rustix::net::sockopt;
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 
+use crate::grammar::PORTS;
 use crate::namespace::{HOST, PEER};
-use crate::wire::{HOST_PORT, PEER_PORT};
 
 /// Of sockets, set before they are used.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +32,8 @@ pub(crate) struct Host {
     unsent: usize,
     finish: bool,
     error: Option<Errno>,
+    /// Connections are taken when the script says so.
+    patient: bool,
 }
 
 impl Host {
@@ -57,13 +59,13 @@ impl Host {
         if let Some(timeout) = self.options.user_timeout_ms {
             sockopt::set_tcp_user_timeout(&socket, timeout)?;
         }
-        net::bind(&socket, &SocketAddrV4::new(HOST, HOST_PORT))?;
+        net::bind(&socket, &SocketAddrV4::new(HOST, PORTS.0))?;
         Ok(socket)
     }
 
     pub(crate) fn connect(&mut self) -> Result<(), Errno> {
         let socket = self.open()?;
-        match net::connect(&socket, &SocketAddrV4::new(PEER, PEER_PORT)) {
+        match net::connect(&socket, &SocketAddrV4::new(PEER, PORTS.1)) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(error) => return Err(error),
         }
@@ -71,19 +73,19 @@ impl Host {
         Ok(())
     }
 
-    pub(crate) fn listen(&mut self) -> Result<(), Errno> {
+    /// `backlog`: and leave connections there until they are asked for.
+    pub(crate) fn listen(&mut self, backlog: Option<usize>) -> Result<(), Errno> {
         let socket = self.open()?;
-        net::listen(&socket, 16)?;
+        net::listen(&socket, backlog.and_then(|backlog| i32::try_from(backlog).ok()).unwrap_or(16))?;
+        self.patient = backlog.is_some();
         self.listener = Some(socket);
         Ok(())
     }
 
     /// Tries again what the kernel did not take before.
     pub(crate) fn turn(&mut self) {
-        if let Some(listener) = &self.listener
-            && let Ok(socket) = net::accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
-        {
-            self.socket = Some(socket);
+        if !self.patient {
+            self.accept();
         }
         let Some(socket) = &self.socket else { return };
         while self.unsent > 0 {
@@ -99,6 +101,15 @@ impl Host {
         }
         if self.finish && net::shutdown(socket, Shutdown::Write) != Err(Errno::NOTCONN) {
             self.finish = false;
+        }
+    }
+
+    /// Takes a connection, if there is one.
+    pub(crate) fn accept(&mut self) {
+        if let Some(listener) = &self.listener
+            && let Ok(socket) = net::accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)
+        {
+            self.socket.get_or_insert(socket);
         }
     }
 
@@ -166,7 +177,7 @@ impl Host {
 /// The connection's state as the kernel lists it; what is not listed is closed.
 pub(crate) fn state() -> std::io::Result<&'static str> {
     let ports = |ours: u16, theirs: u16| (format!(":{ours:04X}"), format!(":{theirs:04X}"));
-    let (ours, theirs) = ports(HOST_PORT, PEER_PORT);
+    let (ours, theirs) = ports(PORTS.0, PORTS.1);
     let table = std::fs::read_to_string("/proc/thread-self/net/tcp")?;
     for line in table.lines().skip(1) {
         let words: Vec<&str> = line.split_whitespace().collect();

@@ -122,6 +122,10 @@ impl Plan {
             "ecn" => sysctl("tcp_ecn", value),
             "user_timeout_ms" => self.socket.user_timeout_ms = Some(small),
             "keepalive_s" => self.socket.keepalive = Some(Duration::from_secs(value)),
+            // Sent to everybody, where we send them when the table is full.
+            "half_open" if value == 0 => sysctl("tcp_syncookies", 2),
+            "half_open" => {}
+            "cookies" => sysctl("tcp_syncookies", value),
             "nagle" => self.socket.nagle = value != 0,
             "newreno" => self.socket.newreno = value != 0,
             // The kernel's constant.
@@ -183,8 +187,10 @@ impl Run {
             Event::Connect => self.host.connect().map_err(said)?,
             Event::Listen => {
                 self.wire.forget();
-                self.host.listen().map_err(said)?;
+                self.host.listen(None).map_err(said)?;
             }
+            Event::Serve(backlog) => self.host.listen(Some(*backlog)).map_err(said)?,
+            Event::Accept => self.host.accept(),
             Event::Established => self.establish()?,
             Event::Arrives(spec, _) => {
                 if spec.flags == Flags::SYN && host::state().map_err(failed)? == "CLOSED" {

@@ -3,7 +3,7 @@
 //! The kernel chooses its initial number and its clock itself. They are learned from its first segment; from then on
 //! all that goes by is counted from there, as scripts count. The peer's numbers and clock are the script's own.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -12,13 +12,9 @@ use tappers::linux::Tap;
 use tcp::{Flags, Flow, Header, IcmpKind, SackBlocks, SeqNumber, Timestamp, checksum};
 
 use crate::frame::{self, Incoming};
-use crate::grammar::{OURS, Spec, THEIRS};
+use crate::grammar::{OURS, PORTS, Spec, THEIRS};
 use crate::namespace::{HOST, HOST_MAC, PEER};
 use crate::show::Out;
-
-/// The kernel's port and the script's.
-pub(crate) const HOST_PORT: u16 = 40_000;
-pub(crate) const PEER_PORT: u16 = 80;
 
 /// What our clock says in scripts when they begin, and so when they open.
 const CLOCK: u32 = 1_000;
@@ -33,8 +29,8 @@ pub(crate) fn now() -> Instant {
 
 pub(crate) struct Wire {
     tap: Tap,
-    /// The kernel's initial number, once it has said it.
-    isn: Option<SeqNumber>,
+    /// The kernel's initial numbers by the peer's port, once it has said them.
+    isn: BTreeMap<u16, SeqNumber>,
     /// What to add to the kernel's clock to have the script's.
     clock: u32,
     arrived: VecDeque<Out>,
@@ -42,7 +38,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     pub(crate) fn new(tap: Tap) -> Wire {
-        Wire { tap, isn: None, clock: 0, arrived: VecDeque::new() }
+        Wire { tap, isn: BTreeMap::new(), clock: 0, arrived: VecDeque::new() }
     }
 
     pub(crate) fn next(&mut self) -> Option<Out> {
@@ -80,7 +76,7 @@ impl Wire {
     fn take(&mut self, frame: &Bytes) -> std::io::Result<()> {
         match frame::parse(frame, PEER) {
             Some(Incoming::ArpReply(reply)) => drop(self.tap.send(&reply)?),
-            Some(Incoming::Segment(HOST_MAC, flow, segment)) if flow.local.port() == PEER_PORT => {
+            Some(Incoming::Segment(HOST_MAC, flow, segment)) if flow.remote.ip() == HOST => {
                 let len = segment.payload.iter().map(Bytes::len).sum::<usize>();
                 let header = self.translate(segment.header);
                 let len = u32::try_from(len).expect("a segment's");
@@ -93,13 +89,13 @@ impl Wire {
 
     /// The kernel's numbers as the script's.
     fn translate(&mut self, mut header: Header) -> Header {
-        if self.isn.is_none() && header.flags.contains(Flags::SYN) {
-            self.isn = Some(header.seq);
+        if !self.isn.contains_key(&header.dst_port) && header.flags.contains(Flags::SYN) {
+            self.isn.insert(header.dst_port, header.seq);
             if let Some(timestamp) = header.options.timestamp {
                 self.clock = CLOCK.wrapping_sub(timestamp.value);
             }
         }
-        header.seq = SeqNumber(header.seq.0.wrapping_add(self.shift()));
+        header.seq = SeqNumber(header.seq.0.wrapping_add(self.shift(header.dst_port)));
         if let Some(timestamp) = &mut header.options.timestamp {
             timestamp.value = timestamp.value.wrapping_add(self.clock);
         }
@@ -107,17 +103,18 @@ impl Wire {
     }
 
     /// What to add to the kernel's numbers to have the script's. Before it has any, they are the script's own.
-    fn shift(&self) -> u32 {
-        self.isn.map_or(0, |isn| OURS.wrapping_sub(isn.0))
+    fn shift(&self, port: u16) -> u32 {
+        self.isn.get(&port).map_or(0, |isn| OURS.wrapping_sub(isn.0))
     }
 
     /// Forgets the kernel's number: the next SYN says another.
     pub(crate) fn forget(&mut self) {
-        self.isn = None;
+        self.isn.clear();
     }
 
     pub(crate) fn send(&self, spec: &Spec) -> std::io::Result<()> {
-        let shift = self.shift();
+        let src_port = spec.port.unwrap_or(PORTS.1);
+        let shift = self.shift(src_port);
         let mut options = spec.options.unwrap_or_default();
         options.sack = SackBlocks::new();
         for (start, end) in spec.options.unwrap_or_default().sack.as_slice() {
@@ -128,8 +125,8 @@ impl Wire {
             Timestamp { value, echo }
         });
         let header = Header {
-            src_port: PEER_PORT,
-            dst_port: HOST_PORT,
+            src_port,
+            dst_port: PORTS.0,
             seq: SeqNumber(THEIRS.wrapping_add(spec.seq)),
             ack: SeqNumber(spec.ack.map_or(0, |ack| OURS.wrapping_add(ack).wrapping_sub(shift))),
             flags: spec.flags,
@@ -137,7 +134,7 @@ impl Wire {
             urgent: spec.urgent,
             options,
         };
-        let flow = Flow { local: (PEER, PEER_PORT).into(), remote: (HOST, HOST_PORT).into() };
+        let flow = Flow { local: (PEER, src_port).into(), remote: (HOST, PORTS.0).into() };
         let text = Bytes::from(vec![3; spec.len as usize]);
         let ecn = spec.ecn.unwrap_or_default();
         self.tap.send(&frame::build(HOST_MAC, &flow, ecn, &header, &[text])).map(drop)
@@ -145,7 +142,7 @@ impl Wire {
 
     /// An error about the kernel's segment with that number.
     pub(crate) fn complain(&self, kind: IcmpKind, seq: u32) -> std::io::Result<()> {
-        let seq = OURS.wrapping_add(seq).wrapping_sub(self.shift());
+        let seq = OURS.wrapping_add(seq).wrapping_sub(self.shift(PORTS.1));
         self.tap.send(&complaint(kind, seq)).map(drop)
     }
 }
@@ -160,8 +157,8 @@ fn complaint(kind: IcmpKind, seq: u32) -> Vec<u8> {
         IcmpKind::TimeExceeded => (11, 0, 0),
     };
     let mut quoted = ipv4(6, HOST, PEER, 20 + 500);
-    quoted.extend(HOST_PORT.to_be_bytes());
-    quoted.extend(PEER_PORT.to_be_bytes());
+    quoted.extend(PORTS.0.to_be_bytes());
+    quoted.extend(PORTS.1.to_be_bytes());
     quoted.extend(seq.to_be_bytes());
     let mut icmp = vec![kind, code, 0, 0, 0, 0];
     icmp.extend(mtu.to_be_bytes());

@@ -8,6 +8,9 @@ use tcp::{Ecn, Flags, IcmpKind, Options, SackBlocks, SeqNumber, Timestamp};
 pub(crate) const OURS: u32 = u32::MAX - 700;
 pub(crate) const THEIRS: u32 = u32::MAX - 900;
 
+/// Our port and the peer's.
+pub(crate) const PORTS: (u16, u16) = (40_000, 80);
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
@@ -32,6 +35,10 @@ pub(crate) enum Event {
     Leaves(Spec),
     Connect,
     Listen,
+    /// As a [`Listener`](tcp::Listener), with a backlog.
+    Serve(usize),
+    /// The application takes a connection.
+    Accept,
     Established,
     Write(usize),
     /// So many bytes are there to be read, and are.
@@ -54,6 +61,8 @@ pub(crate) enum Event {
 /// A segment, numbers relative. What an expectation does not say is not compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Spec {
+    /// The peer's, if it is not [`PEER_PORT`].
+    pub(crate) port: Option<u16>,
     pub(crate) flags: Flags,
     pub(crate) seq: u32,
     pub(crate) len: u32,
@@ -120,6 +129,8 @@ pub(crate) fn event(text: &str) -> Result<Event, String> {
         [">", ..] => Event::Leaves(spec(&text[1..], Blocks::OfTheirs)?),
         ["connect"] => Event::Connect,
         ["listen"] => Event::Listen,
+        ["serve", backlog] => Event::Serve(number(backlog)?),
+        ["accept"] => Event::Accept,
         ["established"] => Event::Established,
         ["write", bytes] => Event::Write(number(bytes)?),
         ["read", bytes] => Event::Read(number(bytes)?),
@@ -146,7 +157,7 @@ pub(crate) fn event(text: &str) -> Result<Event, String> {
     })
 }
 
-/// `FLAGS SEQ:END(LEN) [ack N] [win N] [urg N] [ecn FIELD] [<options>]`.
+/// `FLAGS SEQ:END(LEN) [ack N] [win N] [urg N] [ecn FIELD] [port N] [<options>]`.
 fn spec(text: &str, blocks: Blocks) -> Result<Spec, String> {
     let (plain, listed) = match text.split_once('<') {
         Some((plain, listed)) => (plain, Some(options(&format!("<{listed}"), blocks)?)),
@@ -160,6 +171,7 @@ fn spec(text: &str, blocks: Blocks) -> Result<Spec, String> {
         let value = words.next().ok_or("a number")?;
         match word {
             "ack" => spec.ack = Some(number(value)?),
+            "port" => spec.port = Some(number(value)?),
             "win" => spec.window = Some(number(value)?),
             "urg" => spec.urgent = number(value)?,
             "ecn" => spec.ecn = Some(codepoint(value)?),

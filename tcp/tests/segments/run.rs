@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tcp::{
-    Config, Connection, Ecn, Error, Flags, Header, IcmpError, IcmpKind, Instant, Opening, Options, Segment, SeqNumber,
-    TimestampClock,
+    Config, Connection, Ecn, Error, Flags, Header, IcmpError, IcmpKind, Instant, ListenConfig, Opening, Options,
+    Segment, SeqNumber, TimestampClock,
 };
 
-use crate::grammar::{Event, Line, OURS, Spec, THEIRS};
+use crate::grammar::{Event, Line, OURS, PORTS, Spec, THEIRS};
+use crate::serve::{Came, Serve};
 use crate::show::{Eye, Out, describe, difference};
 
 /// Timers may be this far from what a script says: some of them tick in milliseconds.
@@ -35,6 +36,9 @@ pub(crate) struct Run {
     limit: Option<usize>,
     /// A SYN may open.
     listening: bool,
+    serve: Option<Serve>,
+    half_open: usize,
+    cookies: bool,
     connection: Option<Connection<Bytes>>,
     sent: VecDeque<Sent>,
 }
@@ -63,6 +67,9 @@ impl Run {
             them: plain,
             limit: None,
             listening: false,
+            serve: None,
+            half_open: 16,
+            cookies: true,
             connection: None,
             sent: VecDeque::new(),
         }
@@ -87,10 +94,12 @@ impl Run {
             Event::Them(options) => self.them = *options,
             Event::Connect => {
                 let opening = self.opening();
-                self.connection = Some(Connection::connect(now, (40_000, 80), &self.config, opening));
+                self.connection = Some(Connection::connect(now, PORTS, &self.config, opening));
             }
             // The connection comes with the SYN: see `arrive`.
             Event::Listen => self.listening = true,
+            Event::Serve(backlog) => self.serve = Some(Serve::new(self.listen_config(*backlog))),
+            Event::Accept => self.serve.as_mut().ok_or("nobody listens")?.taken(),
             Event::Established => self.establish()?,
             Event::Arrives(spec, refused) => return self.arrive(spec, refused.as_deref()),
             Event::Linux(..) | Event::Leaves(_) | Event::Silent => {}
@@ -129,10 +138,25 @@ impl Run {
             "ecn" => self.config.ecn = value != 0,
             "nagle" => self.config.nagle = value != 0,
             "newreno" => self.config.congestion = tcp::Algorithm::NewReno,
+            "half_open" => self.half_open = usize::from(small),
+            "cookies" => self.cookies = value != 0,
             "limit" => self.limit = usize::try_from(value).ok(),
             _ => return Err(format!("unknown setting {name:?}")),
         }
         Ok(())
+    }
+
+    fn listen_config(&self, backlog: usize) -> ListenConfig {
+        ListenConfig {
+            connection: self.config.clone(),
+            mss: self.us.mss.unwrap_or(1_000),
+            window_scale: self.us.window_scale,
+            sack_permitted: self.us.sack_permitted,
+            timestamps: self.us.timestamp.is_some(),
+            backlog,
+            half_open: self.half_open,
+            cookies: self.cookies,
+        }
     }
 
     /// Our clock says the milliseconds of the script's time, which begins at 1,000.
@@ -164,9 +188,9 @@ impl Run {
 
     fn arrive(&mut self, spec: &Spec, refused: Option<&str>) -> Result<(), String> {
         let now = self.now;
-        let header = Header {
-            src_port: 80,
-            dst_port: 40_000,
+        let mut header = Header {
+            src_port: spec.port.unwrap_or(PORTS.1),
+            dst_port: PORTS.0,
             seq: SeqNumber(THEIRS.wrapping_add(spec.seq)),
             ack: SeqNumber(spec.ack.map_or(0, |ack| OURS.wrapping_add(ack))),
             flags: spec.flags,
@@ -174,10 +198,13 @@ impl Run {
             urgent: spec.urgent,
             options: spec.options.unwrap_or_default(),
         };
+        if self.serve.is_some() && (self.connection.is_none() || header.src_port != PORTS.1) {
+            return self.knock(header, spec, refused);
+        }
         // RFC 6191: a SYN that cannot be an old one takes the place of a connection in TIME-WAIT.
         let free = self.connection.as_ref().is_none_or(|old| old.is_closed() || old.may_reuse(&header));
         if self.listening && free && spec.flags & HANDSHAKE == Flags::SYN {
-            self.connection = Some(Connection::accept(now, (40_000, 80), &self.config, &header, self.opening()));
+            self.connection = Some(Connection::accept(now, PORTS, &self.config, &header, self.opening()));
             return Ok(());
         }
         if free {
@@ -187,11 +214,31 @@ impl Run {
             self.sent.extend(out.map(|out| Sent { at: now, out }));
             return same("the segment is", tcp::Discard::Closed.name(), refused.unwrap_or("taken"));
         }
-        let text = Bytes::from(vec![3; spec.len as usize]);
-        let payload = Some(text).filter(|text| !text.is_empty()).into_iter().collect();
-        let segment = Segment { header, payload, ecn: spec.ecn.unwrap_or_default() };
+        if let Some(serve) = &self.serve {
+            serve.translate(&mut header);
+        }
+        let segment = segment(header, spec);
         let result = self.connection()?.handle_segment(now, segment);
         let came = result.err().map_or("taken", tcp::Discard::name);
+        same("the segment is", came, refused.unwrap_or("taken"))
+    }
+
+    /// A segment for the listener; only a connection from the usual port is kept.
+    fn knock(&mut self, header: Header, spec: &Spec, refused: Option<&str>) -> Result<(), String> {
+        let serve = self.serve.as_mut().expect("asked before");
+        let came = match serve.arrive(self.now, segment(header, spec)) {
+            Came::Reply(header) => {
+                self.sent.push_back(Sent { at: self.now, out: Out { header, len: 0, ecn: Ecn::NotCapable } });
+                "taken"
+            }
+            Came::Connection(connection) => {
+                if header.src_port == PORTS.1 {
+                    self.connection = Some(*connection);
+                }
+                "taken"
+            }
+            Came::Nothing(why) => why,
+        };
         same("the segment is", came, refused.unwrap_or("taken"))
     }
 
@@ -236,6 +283,7 @@ impl Run {
         self.advance(at);
         while self.sent.is_empty() {
             let next = self.connection.as_ref().and_then(Connection::deadline);
+            let next = next.into_iter().chain(self.serve.as_ref().and_then(Serve::deadline)).min();
             let Some(next) = next.filter(|next| *next <= at + TOLERANCE) else { break };
             self.advance(next);
         }
@@ -254,6 +302,12 @@ impl Run {
 
     /// Time passes; timers fire on the way.
     fn advance(&mut self, to: Instant) {
+        while let Some(serve) = &mut self.serve {
+            let Some(at) = serve.deadline().filter(|at| *at <= to) else { break };
+            while let Some(header) = serve.poll(at) {
+                self.sent.push_back(Sent { at, out: Out { header, len: 0, ecn: Ecn::NotCapable } });
+            }
+        }
         while let Some(connection) = &mut self.connection {
             let Some(at) = connection.deadline().filter(|at| *at <= to) else { break };
             self.now = self.now.max(at);
@@ -270,6 +324,7 @@ impl Run {
         while let Some(header) = connection.poll_transmit(self.now, limit, &mut chunks) {
             let len = chunks.iter().map(Bytes::len).sum::<usize>();
             let len = u32::try_from(len).expect("of one output");
+            let header = self.serve.as_mut().map_or(header, |serve| serve.out(header));
             self.sent.push_back(Sent { at: self.now, out: Out { header, len, ecn: connection.ecn_codepoint() } });
         }
         assert!(connection.deadline().is_none_or(|deadline| deadline > self.now), "a deadline in the past");
@@ -288,6 +343,12 @@ impl Run {
     fn connection(&mut self) -> Result<&mut Connection<Bytes>, String> {
         self.connection.as_mut().ok_or_else(|| "there is no connection yet".into())
     }
+}
+
+fn segment(header: Header, spec: &Spec) -> Segment<Bytes> {
+    let text = Bytes::from(vec![3; spec.len as usize]);
+    let payload = Some(text).filter(|text| !text.is_empty()).into_iter().collect();
+    Segment { header, payload, ecn: spec.ecn.unwrap_or_default() }
 }
 
 fn same(what: &str, came: &str, expected: &str) -> Result<(), String> {

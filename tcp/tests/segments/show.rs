@@ -5,7 +5,7 @@
 
 use tcp::{Ecn, Flags, Header, Options, SeqNumber};
 
-use crate::grammar::{OURS, Spec, THEIRS};
+use crate::grammar::{OURS, PORTS, Spec, THEIRS};
 
 /// How closely a segment is looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,9 @@ pub(crate) fn difference(out: &Out, spec: &Spec, eye: Eye) -> Option<&'static st
     }
     if spec.options.is_some_and(|options| seen(header.options, eye) != seen(options, eye)) {
         return Some("set of options");
+    }
+    if header.dst_port != spec.port.unwrap_or(PORTS.1) {
+        return Some("port");
     }
     if spec.ecn.is_some_and(|expected| *ecn != expected) {
         return Some("ECN field");
@@ -96,5 +99,6 @@ pub(crate) fn describe(out: &Out) -> String {
         Ecn::Capable1 => " ecn ect1",
         Ecn::CongestionExperienced => " ecn ce",
     };
-    format!("{flags} {seq}:{end}({len}) ack {ack} win {}{mark} <{}>", header.window, options.join(","))
+    let port = if header.dst_port == PORTS.1 { String::new() } else { format!(" port {}", header.dst_port) };
+    format!("{flags} {seq}:{end}({len}) ack {ack} win {}{mark}{port} <{}>", header.window, options.join(","))
 }
