@@ -239,8 +239,8 @@ impl Congestion {
         }
     }
 
-    /// RFC 3168, 6.1.2: a mark counts as a loss, but nothing needs repair: "TCP halves the congestion window", as far as each
-    /// algorithm does. RFC 8511 would let it fall less; marks come from shallow queues there, and we cannot tell.
+    /// RFC 3168, 6.1.2: a mark counts as a loss, but nothing needs repair: the source "halves the congestion
+    /// window", or as far as each algorithm falls. RFC 8511 would let it fall less; marks come from shallow queues there, and we cannot tell.
     pub(crate) fn on_mark(&mut self, now: Instant, flight: u64) {
         if let Controller::Bbr(bbr) = &mut self.controller {
             self.window = bbr.on_mark(now, self.window);

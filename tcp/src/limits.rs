@@ -56,7 +56,8 @@ pub(crate) const PACING_BURST_MAX: u64 = 65_535;
 /// RFC 7661, 4.4: "Non-Validated Period (NVP) ... five minutes": how long a window is kept that is not used.
 pub(crate) const NON_VALIDATED_PERIOD: Duration = Duration::from_secs(300);
 
-/// RFC 4821, 7.2: "1024 bytes" as what to fall to when nothing larger arrives, without headers: it passes where IPv6 passes.
+/// RFC 4821, 7.2: "a value of 1024 bytes is probably safe enough": what to fall to when nothing larger arrives. Without
+/// headers, so that it still passes wherever IPv6 does.
 pub(crate) const PATH_MTU_BASE: u64 = 1_024;
 /// Timeouts of the same full segment that mean a black hole: two may be bad luck. As Linux's `tcp_retries1`.
 pub(crate) const BLACK_HOLE_TIMEOUTS: u8 = 3;

@@ -78,7 +78,8 @@ impl PathMtu {
         }
     }
 
-    /// A router says that of the probe, not of the others: RFC 8899, 4.6.1: "PL_PTB_SIZE < PROBED_SIZE". True if it did.
+    /// A router says that of the probe, not of the others: RFC 8899, 4.6.2: it lies between PLPMTU and
+    /// PROBED_SIZE. True if it did.
     pub(crate) fn on_probe_too_big(&mut self, now: Instant, segment: u64) -> bool {
         let Some(search) = self.search.as_mut().filter(|search| search.probe.is_some()) else { return false };
         if segment < search.low || segment >= search.size {
@@ -91,10 +92,10 @@ impl PathMtu {
     }
 
     /// RFC 4821, 7.7: "full-stop timeout": the same segment timed out `timeouts` times in a row, `length` long. Gives the size
-    /// to fall to: RFC 8899, 4.3: "a black hole has been detected".
+    /// to fall to (RFC 8899, 4.3: black hole detection).
     pub(crate) fn on_timeout(&mut self, now: Instant, timeouts: u8, length: u64, segment: u64) -> Option<u64> {
         if let Some(search) = &mut self.search {
-            // "The probe ... is inconclusive".
+            // RFC 4821, 7.6.4: inconclusive.
             search.probe = None;
         }
         if !self.active
@@ -154,7 +155,7 @@ impl PathMtu {
     }
 
     /// `lost` bytes are held for lost, the first at `first`. True if they are the probe and nothing else, which is no sign of
-    /// congestion (RFC 4821, 7.5: "a lost probe ... MUST NOT cause ... reduction of cwnd").
+    /// congestion (RFC 4821, 3: the isolated loss of a probe says something of the MTU only).
     pub(crate) fn is_probe_lost(
         &mut self,
         now: Instant,
