@@ -67,7 +67,7 @@ fn share(value: &str) -> Option<f64> {
 fn number(value: &str, units: &[(&str, f64)]) -> Option<u64> {
     let (digits, unit) = units.iter().find_map(|(unit, factor)| Some((value.strip_suffix(unit)?, factor)))?;
     let number = digits.parse::<f64>().ok()? * unit;
-    (number >= 0.0 && number < 1e15).then_some(number as u64)
+    (0.0..1e15).contains(&number).then_some(number as u64)
 }
 
 #[cfg(test)]
