@@ -38,9 +38,14 @@ impl<N: Nic> Worker<N> {
         error: &icmp::Error,
     ) {
         let Some(seq) = error.quote.seq else { return self.counters.count(Counter::IcmpUnmatched) };
+        let ipv6 = arrival.ip.source.is_ipv6();
+        if ipv6 && matches!(error.kind, ErrorKind::TooBig { mtu: 1..1_280 }) {
+            // RFC 8201, 4: less than the minimum link MTU of IPv6 is to be discarded.
+            return self.counters.count(Counter::IcmpUnmatched);
+        }
         self.counters.count(Counter::IcmpDelivered);
         let kind = match error.kind {
-            ErrorKind::TooBig { mtu } => IcmpKind::TooBig { mtu: payload_of(mtu, arrival.ip.source.is_ipv6()) },
+            ErrorKind::TooBig { mtu } => IcmpKind::TooBig { mtu: payload_of(mtu, ipv6) },
             ErrorKind::TimeExceeded { .. } => IcmpKind::TimeExceeded,
             ErrorKind::Unreachable(unreachable) => IcmpKind::Unreachable { hard: unreachable.is_hard() },
             ErrorKind::ParameterProblem { .. } => IcmpKind::Unreachable { hard: false },

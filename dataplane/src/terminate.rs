@@ -123,7 +123,7 @@ impl<N: Nic> Worker<N> {
         }
         let interface = self.interfaces.get(socket.path.next_hop.interface);
         let tso = interface.offloads.tso && interface.offloads.multi_segment;
-        let limit = if tso { limits::TSO_PAYLOAD } else { usize::from(socket.connection.mss()) };
+        let limit = if tso { limits::TSO_PAYLOAD } else { usize::from(socket.connection.mss_largest()) };
         let mut chunks = std::mem::take(&mut self.chunks);
         let mut budget = limits::SEGMENTS_PER_TURN;
         let mut unreachable = None;
