@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::congestion::Algorithm;
+use crate::limits;
 
 /// Settings of a connection; the default is sane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,10 @@ pub struct Config {
     pub receive_buffer: u32,
     /// Unacknowledged and unsent bytes to hold at most, give or take one chunk.
     pub send_buffer: u32,
+    /// What both buffers begin with, at least 64 KiB: the receive buffer then grows with what the application reads in a round
+    /// trip, the send buffer with twice the congestion window, both up to the sizes above, the former also up to what
+    /// [`set_memory_share`](crate::Connection::set_memory_share) allows. `None`: they have these sizes from the beginning.
+    pub initial_buffer: Option<u32>,
     /// Largest segment the way out can carry, without options: the egress MTU less the IP and TCP headers.
     pub mss_max: u16,
     /// RFC 9293, 3.4.2 asks for two maximum segment lifetimes; Linux's 60 s is the default.
@@ -74,6 +79,7 @@ impl Default for Config {
         Config {
             receive_buffer: 1 << 20,
             send_buffer: 1 << 20,
+            initial_buffer: None,
             mss_max: 1_460,
             time_wait: Duration::from_secs(60),
             fin_wait_2: Duration::from_secs(60),
@@ -113,6 +119,8 @@ pub(crate) struct Terms {
     pub(crate) congestion: Algorithm,
     pub(crate) ecn: bool,
     pub(crate) path_mtu_probing: bool,
+    /// In units of [`limits::SHARE_UNIT`], rounded up; the largest number: no limit.
+    initial: u16,
 }
 
 const _: () = assert!(size_of::<Terms>() <= 40);
@@ -137,11 +145,19 @@ impl From<&Config> for Terms {
             congestion: config.congestion,
             ecn: config.ecn,
             path_mtu_probing: config.path_mtu_probing,
+            initial: config.initial_buffer.map_or(u16::MAX, |bytes| {
+                u16::try_from(bytes.max(limits::BUFFER_INITIAL_MIN).div_ceil(limits::SHARE_UNIT)).unwrap_or(u16::MAX)
+            }),
         }
     }
 }
 
 impl Terms {
+    /// What buffers begin with.
+    pub(crate) fn initial_buffer(&self) -> u32 {
+        if self.initial == u16::MAX { u32::MAX } else { u32::from(self.initial) * limits::SHARE_UNIT }
+    }
+
     pub(crate) fn time_wait(&self) -> Duration {
         Duration::from_millis(u64::from(self.time_wait_ms))
     }

@@ -226,7 +226,7 @@ impl<P: Payload> Connection<P> {
         if !self.state.may_send() || self.transmit.pieces() >= limits::SEND_PIECES_MAX {
             return 0;
         }
-        usize::try_from(self.transmit.room()).unwrap_or(usize::MAX)
+        usize::try_from(self.transmit.room(self.terms.initial_buffer())).unwrap_or(usize::MAX)
     }
 
     /// Queues data; may exceed [`writable`](Connection::writable) by less than one chunk. Before the handshake is complete it
@@ -266,6 +266,13 @@ impl<P: Payload> Connection<P> {
     /// taken back.
     pub fn set_memory_pressure(&mut self, pressure: bool) {
         self.receive.set_pressure(pressure);
+    }
+
+    /// This connection's share of the owner's memory: the receive buffer grows no further than that, if it grows at all
+    /// ([`Config::initial_buffer`]). It keeps what it has: no offered window is taken back. Until this is called there is no
+    /// limit but the configuration's.
+    pub fn set_memory_share(&mut self, bytes: u32) {
+        self.receive.set_share(bytes);
     }
 
     /// Payload of a full segment we send: what segmentation offload cuts to. To be asked after the output that is to be cut: a

@@ -41,6 +41,8 @@ pub struct Info {
     pub snd_wnd: u64,
     /// Our window, as last offered.
     pub rcv_wnd: u64,
+    /// What the receive buffer has grown to.
+    pub rcv_space: u32,
     /// Sent and not acknowledged.
     pub unacked: u64,
     /// Of these, selectively acknowledged.

@@ -8,6 +8,13 @@ pub(crate) const WINDOW_SCALE_MAX: u8 = 14;
 /// RFC 9293, 3.7.1: assumed when the peer announced nothing.
 pub(crate) const MSS_DEFAULT: u16 = 536;
 
+/// Buffers that grow begin with at least what a window without scaling can say: less would throttle the first round trips of
+/// everybody, for the sake of the few that stay idle and hold nothing anyway.
+pub(crate) const BUFFER_INITIAL_MIN: u32 = 65_535;
+
+/// Unit of a connection's share of the owner's memory: a page. 65,535 of them are 256 MB.
+pub(crate) const SHARE_UNIT: u32 = 4_096;
+
 /// Smallest segment size we let a peer or an ICMP message talk us into. Smaller ones only serve to make us send many
 /// packets for few bytes (CVE-2019-11479); the smallest MTU on links in use is 256. FreeBSD has the same figure.
 pub(crate) const MSS_MIN: u16 = 216;

@@ -3,7 +3,10 @@
 //! Everything in an acceptable segment that lies inside of the window and was not there before is taken; the rest is
 //! trimmed. What must hold: RCV.NXT only grows; bytes come out once and in order; nothing after the FIN comes out.
 
+mod tuning;
+
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -13,7 +16,9 @@ use crate::limits;
 use crate::options::SackBlocks;
 use crate::payload::Payload;
 use crate::reassembly::{Range, Reassembly, cut};
+use crate::receive::tuning::{Progress, Tuning};
 use crate::seq::Position;
+use crate::time::Instant;
 use crate::window::ReceiveWindow;
 
 /// What came of a segment's text.
@@ -33,12 +38,35 @@ pub(crate) struct Arrival {
 pub(crate) struct Receive<P> {
     next: Position,
     window: ReceiveWindow,
-    ready: Lazy<VecDeque<P>>,
+    ready: Lazy<Ready<P>>,
     reassembly: Lazy<Reassembly<P>>,
     unread: u32,
+    /// What the owner allows the buffer to grow to, in units of [`limits::SHARE_UNIT`].
+    share: u16,
     /// The FIN came, and everything before it.
     finished: bool,
     pressure: bool,
+}
+
+/// What is in order and not read.
+#[derive(Debug)]
+struct Ready<P> {
+    pieces: VecDeque<P>,
+    /// While the buffer may grow.
+    tuning: Option<Tuning>,
+}
+
+impl<P: Payload> Empty for Ready<P> {
+    const EMPTY: &'static Ready<P> = &Ready { pieces: VecDeque::new(), tuning: None };
+
+    fn new() -> Ready<P> {
+        Ready { pieces: VecDeque::new(), tuning: None }
+    }
+
+    /// What was measured before a rest says nothing about the time after it.
+    fn is_forgettable(&self) -> bool {
+        self.pieces.is_empty()
+    }
 }
 
 impl<P: Payload> Receive<P> {
@@ -50,6 +78,7 @@ impl<P: Payload> Receive<P> {
             ready: Lazy::new(),
             reassembly: Lazy::new(),
             unread: 0,
+            share: u16::MAX,
             finished: false,
             pressure: false,
         }
@@ -70,7 +99,7 @@ impl<P: Payload> Receive<P> {
 
     /// Pieces held, in order and out of order.
     pub(crate) fn pieces(&self) -> usize {
-        self.ready.len() + self.reassembly.pieces()
+        self.ready.pieces.len() + self.reassembly.pieces()
     }
 
     /// Bytes held out of order.
@@ -84,7 +113,7 @@ impl<P: Payload> Receive<P> {
     }
 
     pub(crate) fn read(&mut self) -> Option<P> {
-        let piece = self.ready.held()?.pop_front()?;
+        let piece = self.ready.held()?.pieces.pop_front()?;
         self.unread -= length(&piece);
         Some(piece)
     }
@@ -94,7 +123,7 @@ impl<P: Payload> Receive<P> {
         self.next + text <= self.window.right()
             && !self.finished
             && self.reassembly.is_forgettable()
-            && self.ready.len() + pieces <= limits::READY_PIECES_MAX
+            && self.ready.pieces.len() + pieces <= limits::READY_PIECES_MAX
     }
 
     /// Takes it, up to `end`.
@@ -102,7 +131,7 @@ impl<P: Payload> Receive<P> {
         for piece in payload {
             if !piece.is_empty() {
                 self.unread += length(&piece);
-                self.ready.push_back(piece);
+                self.ready.pieces.push_back(piece);
             }
         }
         self.next = end;
@@ -157,14 +186,14 @@ impl<P: Payload> Receive<P> {
     }
 
     fn accept_in_order(&mut self, to: Position, part: P, arrival: &mut Arrival) {
-        if self.ready.len() >= limits::READY_PIECES_MAX {
+        if self.ready.pieces.len() >= limits::READY_PIECES_MAX {
             arrival.refused = Some(Discard::QueueFull);
             return;
         }
         let Receive { ready, unread, reassembly, .. } = self;
         let mut take = |piece: P| {
             *unread += length(&piece);
-            ready.push_back(piece);
+            ready.pieces.push_back(piece);
         };
         take(part);
         self.next = to;
@@ -247,6 +276,26 @@ impl<P: Payload> Receive<P> {
     /// Whether the peer should hear of the room that reading made.
     pub(crate) fn update_is_due(&self, segment: u32) -> bool {
         !self.is_finished() && self.window.update_is_due(self.next, self.unread(), segment)
+    }
+
+    /// Lets the buffer grow, up to `most` and to the owner's share, if the application keeps up with the sender.
+    pub(crate) fn tune(&mut self, now: Instant, most: u32, segment: u32, smoothed: Option<Duration>) {
+        let most = most.min(u32::from(self.share).saturating_mul(limits::SHARE_UNIT));
+        if self.window.buffer() >= most || self.finished || self.pressure || !self.ready.is_held() {
+            return;
+        }
+        let read = self.next.minus(self.unread());
+        let (next, right) = (self.next, self.window.right());
+        let progress = Progress { now, read, next, right, smoothed, segment: u64::from(segment) };
+        let tuning = self.ready.tuning.get_or_insert_with(|| Tuning::begin(&progress));
+        if let Some(wanted) = tuning.on_progress(&progress) {
+            self.window.grow(u32::try_from(wanted).unwrap_or(u32::MAX).min(most));
+        }
+    }
+
+    /// The buffer may grow to so many bytes from now on; what it has it keeps.
+    pub(crate) fn set_share(&mut self, bytes: u32) {
+        self.share = u16::try_from(bytes / limits::SHARE_UNIT).unwrap_or(u16::MAX);
     }
 
     /// Under pressure the window stays where it is, and nothing is taken out of order.

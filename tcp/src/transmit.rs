@@ -240,9 +240,12 @@ impl<P: Payload> Transmit<P> {
         self.buffer.pieces()
     }
 
-    /// Room to write.
-    pub(crate) fn room(&self) -> u64 {
-        if self.finishing { 0 } else { u64::from(self.capacity).saturating_sub(self.buffer.len(self.una)) }
+    /// Room to write. Twice the window is what a sender needs that is to find more to send when its window has doubled; below
+    /// `initial` nobody saves.
+    pub(crate) fn room(&self, initial: u32) -> u64 {
+        let needed = (2 * self.congestion.window()).max(u64::from(initial));
+        let capacity = u64::from(self.capacity).min(needed);
+        if self.finishing { 0 } else { capacity.saturating_sub(self.buffer.len(self.una)) }
     }
 
     pub(crate) fn write(&mut self, chunk: P) {

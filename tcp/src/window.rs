@@ -38,6 +38,16 @@ impl ReceiveWindow {
         self.acked
     }
 
+    /// Unread bytes that may be held.
+    pub(crate) fn buffer(&self) -> u32 {
+        self.buffer
+    }
+
+    /// More may be held from now on; no more than the window field can say.
+    pub(crate) fn grow(&mut self, buffer: u32) {
+        self.buffer = self.buffer.max(buffer.min(0xffff << self.shift));
+    }
+
     pub(crate) fn set_pressure(&mut self, pressure: bool) {
         self.pressure = pressure;
     }

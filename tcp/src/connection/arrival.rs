@@ -218,7 +218,8 @@ impl<P: Payload> Connection<P> {
     }
 
     pub(super) fn take_ack(&mut self, now: Instant, header: &Header, place: &Place, ack: Position) -> Signals {
-        let (had_room, was_finished) = (self.transmit.room() > 0, self.transmit.is_finished());
+        let initial = self.terms.initial_buffer();
+        let (had_room, was_finished) = (self.transmit.room(initial) > 0, self.transmit.is_finished());
         let facts = AckFacts {
             now,
             ack,
@@ -248,7 +249,7 @@ impl<P: Payload> Connection<P> {
             self.on_fin_acknowledged(now);
             signals |= Signals::WRITABLE;
         }
-        if !had_room && self.transmit.room() > 0 {
+        if !had_room && self.transmit.room(initial) > 0 {
             signals |= Signals::WRITABLE;
         }
         if matches!(self.state, State::Closed | State::TimeWait) {

@@ -73,7 +73,11 @@ impl<P: Payload> Connection<P> {
     pub(super) fn take_syn(&mut self, now: Instant, header: &Header) {
         self.agreed = Agreed::new(&self.opening.opening(), &header.options, self.terms.mss_max);
         let irs = Position::of_syn(header.seq);
-        self.receive = Receive::new(irs + 1, self.terms.receive_buffer, self.agreed.receive_shift);
+        self.receive = Receive::new(
+            irs + 1,
+            self.terms.receive_buffer.min(self.terms.initial_buffer()),
+            self.agreed.receive_shift,
+        );
         // The window of a segment with SYN is never scaled (RFC 7323, 2.2).
         let window = SendWindow::new(self.agreed.send_shift, self.transmit.nxt, header.window, irs);
         let (algorithm, probing) = (self.terms.congestion, self.terms.path_mtu_probing);

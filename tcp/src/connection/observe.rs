@@ -60,6 +60,7 @@ impl<P: Payload> Connection<P> {
             snd_ssthresh: transmit.congestion().threshold(),
             snd_wnd: transmit.window().size(),
             rcv_wnd: receive.window().right().saturating_since(receive.next()),
+            rcv_space: receive.window().buffer(),
             unacked: transmit.held().saturating_sub(transmit.unsent()),
             sacked: transmit.board().sacked(),
             lost: transmit.board().lost(),

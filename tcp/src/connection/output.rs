@@ -44,6 +44,8 @@ impl<P: Payload> Connection<P> {
     }
 
     fn poll_synchronized(&mut self, now: Instant, limit: usize, chunks: &mut Vec<P>) -> Option<Header> {
+        let smoothed = self.transmit.rtt.smoothed();
+        self.receive.tune(now, self.terms.receive_buffer, self.acknowledge.segment(), smoothed);
         if !self.acknowledge.now && self.receive.update_is_due(self.acknowledge.segment()) {
             self.acknowledge.now = true;
         }
