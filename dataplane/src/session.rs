@@ -177,3 +177,6 @@ pub enum Request {
         ended: Ended,
     },
 }
+
+#[cfg(test)]
+mod tests;

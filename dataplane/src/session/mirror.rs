@@ -46,13 +46,13 @@ impl<N: Nic> Worker<N> {
         arrival: Arrival<'_, N::Frame>,
     ) {
         match (&arrival.ip.kind, leg) {
-            (Transport::Tcp { header, .. }, Leg::Server) => self.from_server(now, id, &arrival, header),
-            (Transport::Tcp { .. }, Leg::Client) => self.from_client(now, id, key, arrival),
+            (Transport::Tcp { header, .. }, Leg::Server) => self.server_segment(now, id, &arrival, header),
+            (Transport::Tcp { .. }, Leg::Client) => self.client_segment(now, id, key, arrival),
             _ => self.counters.count(Counter::TcpOutOfState),
         }
     }
 
-    fn from_server(&mut self, now: Instant, id: HalfOpenKey, arrival: &Arrival<'_, N::Frame>, header: &tcp::Header) {
+    fn server_segment(&mut self, now: Instant, id: HalfOpenKey, arrival: &Arrival<'_, N::Frame>, header: &tcp::Header) {
         let Some(record) = self.half_open.get_mut(id) else { return self.counters.count(Counter::TcpOutOfState) };
         match record.embryo.on_server(now, header) {
             FromServer::Answered => {
@@ -75,7 +75,7 @@ impl<N: Nic> Worker<N> {
         }
     }
 
-    fn from_client(&mut self, now: Instant, id: HalfOpenKey, key: Key, arrival: Arrival<'_, N::Frame>) {
+    fn client_segment(&mut self, now: Instant, id: HalfOpenKey, key: Key, arrival: Arrival<'_, N::Frame>) {
         let Transport::Tcp { header, payload } = &arrival.ip.kind else { return };
         let Some(record) = self.half_open.get_mut(id) else { return self.counters.count(Counter::TcpOutOfState) };
         let mirrored = record.server_flow().is_some();

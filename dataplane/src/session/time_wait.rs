@@ -34,7 +34,10 @@ struct Waiting {
     marks: IpMarks,
 }
 
-const _: () = assert!(size_of::<Waiting>() <= 80);
+/// Bytes of one.
+pub(crate) const RECORD: usize = size_of::<Waiting>();
+
+const _: () = assert!(RECORD <= 80);
 
 /// All of a core.
 #[derive(Default)]
