@@ -16,9 +16,12 @@
 //! everything else has them in the simulator, with a seed.
 
 mod address;
+mod capture;
 mod closing;
 mod crowd;
 mod entries;
+mod expert;
+mod fidelity;
 mod firewall;
 mod flood;
 mod gateway;

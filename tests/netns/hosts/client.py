@@ -123,6 +123,55 @@ def speak_after_eof(arguments):
     say(result="ok", received=received.decode(errors="replace"), sent=len(payload))
 
 
+def read_late(arguments):
+    """Sends a file to an echo and reads nothing until nothing can be sent any more; then reads on to the end."""
+    family = socket.AF_INET6 if ":" in arguments.host else socket.AF_INET
+    with socket.socket(family) as connection, open(arguments.text, "rb") as file:
+        # A window that fills soon, whatever the kernel would let it grow to.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        connection.settimeout(arguments.timeout)
+        connection.connect((arguments.host, arguments.port))
+        content = file.read()
+        greeting = connection.recv(CHUNK)
+        stuck = threading.Event()
+
+        def send():
+            sent = 0
+            connection.settimeout(1)
+            while sent < len(content):
+                try:
+                    sent += connection.send(content[sent : sent + CHUNK])
+                except TimeoutError:
+                    stuck.set()
+            stuck.set()
+            connection.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send, daemon=True)
+        sender.start()
+        stuck.wait()
+        connection.settimeout(arguments.timeout)
+        received = bytearray()
+        while len(received) < len(content):
+            received += connection.recv(CHUNK)
+        sender.join()
+        same = received == content and not connection.recv(1)
+    say(result="ok" if same else "different", greeting=greeting.decode())
+
+
+def keep_alive(arguments):
+    """Says a line, and then nothing for some probes of its kernel's; then it says another."""
+    with dial(arguments) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+        connection.sendall(b"one\n")
+        connection.recv(CHUNK)
+        time.sleep(2.5)
+        connection.sendall(b"two\n")
+        reply = connection.recv(CHUNK)
+    say(result="ok", reply=reply.decode())
+
+
 def be_reset(arguments):
     """Says a line and tells how the read after it ended."""
     with dial(arguments) as connection:
@@ -219,7 +268,7 @@ def race(arguments):
 
 COMMANDS = {
     each.__name__.replace("_", "-"): each
-    for each in [connect, scan, echo, read, read_line, upload, speak_after_eof, be_reset, reset, hold, pour, many, race]
+    for each in [connect, scan, echo, read, read_line, upload, speak_after_eof, read_late, keep_alive, be_reset, reset, hold, pour, many, race]
 }
 
 
