@@ -85,8 +85,19 @@ pub(crate) fn handshake(town: &mut Town, host: HostId, server: &str, syn: &Heade
     answer
 }
 
-/// An ICMP port unreachable that quotes a segment as far as RFC 792 asks.
+/// An ICMP port unreachable about a segment.
 pub(crate) fn unreachable(from: &str, quoted: (&str, &str), header: &Header) -> Ip {
+    error(from, quoted, header, [3, 3, 0, 0, 0, 0, 0, 0])
+}
+
+/// An ICMP "fragmentation needed" about a segment.
+pub(crate) fn too_big(from: &str, quoted: (&str, &str), header: &Header, mtu: u16) -> Ip {
+    let [high, low] = mtu.to_be_bytes();
+    error(from, quoted, header, [3, 4, 0, 0, 0, 0, high, low])
+}
+
+/// An ICMP error that quotes a segment as far as RFC 792 asks.
+fn error(from: &str, quoted: (&str, &str), header: &Header, head: [u8; 8]) -> Ip {
     let (source, destination) = (address(quoted.0), address(quoted.1));
     let mut segment = vec![0; header.len()];
     header.emit(&mut segment);
@@ -99,7 +110,7 @@ pub(crate) fn unreachable(from: &str, quoted: (&str, &str), header: &Header) -> 
     let sum = sim::frame::sum(&[&quote]);
     quote[10..12].copy_from_slice(&sum.to_be_bytes());
     quote.extend(&segment[..8]);
-    let payload = [&[3, 3, 0, 0, 0, 0, 0, 0][..], &quote].concat();
+    let payload = [&head[..], &quote].concat();
     Ip { source: address(from), destination: source, protocol: ICMP, ttl: 64, tos: 0, payload: Bytes::from(payload) }
 }
 

@@ -17,6 +17,7 @@ mod forward;
 mod half_close;
 mod hand;
 mod handshake;
+mod icmp;
 mod immediate;
 mod lossy;
 mod page;
