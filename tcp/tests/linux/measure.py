@@ -7,6 +7,8 @@ can carry; needs root, python3, iproute2 and ethtool. From the repository's root
     python3 tcp/tests/linux/measure.py target/gateway/lossy-node > tcp/tests/linux/figures.txt
     UPDATE=1 cargo test --profile gateway -p tcp --test table
 
+Rates after the node measure only links of these; AT_ONCE=4 so many transfers side by side, for slow links on idle cores.
+
 A line is the link as in goodput.txt and a figure per congestion control: bytes from connect() to the end of the stream, as a
 fraction of what the link can carry beside the headers. Links with losses are measured with three seeds. Left out: the row with
 a small buffer, whose window Linux reckons differently, and the kernel's own BBR beyond version 1, which it does not have.
@@ -121,16 +123,20 @@ def transfer(node, number, link, control, seed):
             subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL, check=False)
 
 
-def main(node):
+def main(node, only):
     jobs = []
     at_once = int(os.environ.get("AT_ONCE", "1"))
     with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
         number = itertools.count()
         for link in links():
+            if only and link[0] not in only:
+                continue
             seeds = range(1, 4) if link[2] else [1]
             figures = [[pool.submit(transfer, node, next(number), link, control, seed) for seed in seeds] for control in CONTROLS]
             jobs.append((link, figures))
-        print(f"# Linux {platform.release()}, its defaults but for 8 MiB of buffers; bbr is version 1. By tests/linux/measure.py")
+        cores, load = os.cpu_count(), os.getloadavg()[0]
+        print(f"# Linux {platform.release()}, 8 MiB of buffers, bbr version 1; on {cores} cores under a load of {load:.0f}: where the")
+        print("# node wakes late for its rate (100 Mbit/s, short queues) the figures are lower bounds. By tests/linux/measure.py")
         print("# Mbit/s rtt_ms loss_% queue " + " ".join(CONTROLS))
         for (rate, rtt, loss, queue, _), figures in jobs:
             means = [sum(future.result() for future in runs) / len(runs) for runs in figures]
@@ -143,7 +149,7 @@ if __name__ == "__main__":
             receive()
         case ["send", address, control, total]:
             send(address, control, int(total))
-        case [node]:
-            main(node)
+        case [node, *only]:
+            main(node, [int(rate) for rate in only])
         case _:
             sys.exit(__doc__)
