@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::faults::Faults;
-use crate::policy::{Interface, Listener, Route, Service, SetDefinition, Zone};
+use crate::policy::{Interface, Listener, NatPolicy, PolicyRule, Route, Service, SetDefinition, Zone};
 use crate::rules::Ruleset;
 
 pub use load::{load, parse};
@@ -22,8 +22,12 @@ pub use schema::schema;
 mod check;
 mod decode;
 mod environment;
+mod listeners;
 mod load;
+mod nat_policies;
 mod network;
+mod policy_rules;
+mod router;
 mod schema;
 mod services;
 #[cfg(test)]
@@ -48,6 +52,10 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Listeners, in the order of the file.
     pub listeners: Vec<Listener>,
+    /// Policy rules, in the order of the file.
+    pub policy_rules: Vec<PolicyRule>,
+    /// NAT policies, in the order of the file.
+    pub nat_policies: Vec<NatPolicy>,
     /// The packet filter's rules, macros expanded.
     pub rules: Ruleset,
     /// Sets that rules ask, with what they begin with.

@@ -30,6 +30,9 @@ pub const ROUTES_MAX: usize = 65_536;
 /// Zones. Permissions are searched per zone, so this bounds memory, not time.
 pub const ZONES_MAX: usize = 65_536;
 
+/// Zones in one line of parents, the zone itself included: a deciding core walks them.
+pub const ZONE_DEPTH_MAX: usize = 32;
+
 /// Networks of all zones together.
 pub const ZONE_NETWORKS_MAX: usize = 262_144;
 
@@ -39,8 +42,21 @@ pub const SERVICES_MAX: usize = 65_536;
 /// Characters of a zone's, service's or macro's name: it stands in log lines and metric labels.
 pub const NAME_MAX: usize = 64;
 
-/// Servers read of one `router` list before it is called too long; one of each family is used.
+/// Servers of one `router` list: a session's search remembers those it has asked in a word, a bit each.
 pub const ROUTER_TARGETS_MAX: usize = 64;
+
+/// Policy rules. Their index keeps a bit per rule for each port range and network that they name: 8 KiB for each of
+/// 8,192 such, in the worst case.
+pub const POLICY_RULES_MAX: usize = 4_096;
+
+/// Networks, zones, ports and interfaces of one policy rule: what fits is looked through one by one.
+pub const POLICY_RULE_CONDITIONS_MAX: usize = 256;
+
+/// NAT policies.
+pub const NAT_POLICIES_MAX: usize = 4_096;
+
+/// Rows, pairs or addresses of one NAT policy: they are looked through one by one.
+pub const NAT_POLICY_ROWS_MAX: usize = 256;
 
 /// Faults kept of one file; a thousandth fault of a wrong file helps nobody.
 pub const FAULTS_MAX: usize = 200;

@@ -1,10 +1,11 @@
 //! The policy: everything the operator wants, in the form in which cores look things up. Immutable.
 //!
 //! ```text
-//! first packet → entry? ─ yes ─────────────┐
-//!                  └ no → tproxy PREROUTING ┴ taken → filter INPUT (-m tproxy) → listener → zones → filter OUTPUT → Proxy
-//!                                           └ untouched → for us?  filter INPUT   → Local
-//!                                                         else     filter FORWARD → Forward
+//! first packet → raw, mangle → entry? ─ yes ─┐
+//!                  └ no → tproxy PREROUTING ──┴ taken → filter INPUT (-m tproxy) → listener or policy rules → service
+//!                           └ untouched → nat                       ├ deny: Drop, Reject
+//!                               ├ for us?   filter INPUT   → Local  ├ forward → filter FORWARD → Forward
+//!                               └ else      filter FORWARD → Forward└ proxy: zones → server → filter OUTPUT → Proxy
 //! ```
 //!
 //! [`Policy::decide`] walks that way for the first packet of a flow and for no other: what belongs to a flow keeps
@@ -17,13 +18,16 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 
+pub use best_match::{Chosen, PolicyRule, PolicyRuleId};
 pub use chains::{ChainId, RuleInfo};
 pub use classifier::ClassifierSize;
 pub use explain::{Explanation, NatExplained, RuleExplained, ZonesExplained};
-pub use listeners::{Listener, ListenerId};
+pub use listeners::{Choice, Listener, ListenerId, Protocols};
 pub use memory::{Holds, Memory};
+pub use nat::{GeneralRow, Mapping, NatPolicy, NatPolicyId};
 pub use network::{Interface, InterfaceId, Route};
-pub use services::{Accept, Proxy, Router, Service, ServiceId, Source};
+pub use router::{Directed, ForgePort, Order, Router, Search, ServerStates};
+pub use services::{Accept, Denial, Deny, Kind, Proxy, Service, ServiceId, Source};
 pub use sets::{Member, Set, SetDefinition, SetError, SetKind, Sets};
 pub use trace::{Criterion, NoTrace, Step, Trace};
 pub use translation::{Nat, NatKind, NatRange};
@@ -31,13 +35,14 @@ pub use tuple::{
     Cast, EntryMatch, FlowState, ICMP, ICMPV6, Moment, NewFlow, PacketFacts, TCP, UDP, protocol_name, protocol_number,
 };
 pub use verdict::{Decision, DropReason, Logs, RejectKind, RuleRef, Verdict};
-pub use zones::{Permitted, Zone, ZoneId};
+pub use zones::{Direction, Permitted, Zone, ZoneId};
 
 use crate::prefix::PrefixMap;
 use crate::rules::TableKind;
 use chains::Chains;
 use listeners::Listeners;
 
+mod best_match;
 mod chains;
 mod classifier;
 mod compile;
@@ -45,14 +50,16 @@ mod decide;
 mod explain;
 mod listeners;
 mod memory;
+pub(crate) mod nat;
 mod network;
+mod router;
 mod services;
 mod sets;
 mod trace;
 mod translation;
 mod tuple;
 mod verdict;
-mod zones;
+pub(crate) mod zones;
 
 #[cfg(test)]
 mod tests;
@@ -72,6 +79,10 @@ pub struct Policy {
     services: Vec<Service>,
     listeners: Vec<Listener>,
     listeners_by_address: Listeners,
+    policy_rules: Vec<PolicyRule>,
+    best_match: best_match::Index,
+    nat_policies: Vec<NatPolicy>,
+    tables: [bool; TableKind::ALL.len()],
     chains: Chains,
     sets: Sets,
 }
@@ -132,9 +143,34 @@ impl Policy {
         &self.listeners[id.0 as usize]
     }
 
-    /// The listener a flow taken to `local` is given to.
-    pub fn listener_at(&self, local: SocketAddr) -> Option<ListenerId> {
-        self.listeners_by_address.lookup(local)
+    /// The listener a flow of that protocol taken to `local` is given to.
+    pub fn listener_at(&self, local: SocketAddr, protocol: u8) -> Option<ListenerId> {
+        self.listeners_by_address.lookup(local, protocol)
+    }
+
+    /// All policy rules, by [`PolicyRuleId`].
+    pub fn policy_rules(&self) -> &[PolicyRule] {
+        &self.policy_rules
+    }
+
+    /// One policy rule.
+    pub fn policy_rule(&self, id: PolicyRuleId) -> &PolicyRule {
+        &self.policy_rules[id.0 as usize]
+    }
+
+    /// All NAT policies, by [`NatPolicyId`].
+    pub fn nat_policies(&self) -> &[NatPolicy] {
+        &self.nat_policies
+    }
+
+    /// One NAT policy.
+    pub fn nat_policy(&self, id: NatPolicyId) -> &NatPolicy {
+        &self.nat_policies[id.0 as usize]
+    }
+
+    /// Whether the file names the table: one it does not name lets everything pass.
+    pub fn has_table(&self, table: TableKind) -> bool {
+        self.tables[table as usize]
     }
 
     /// All zones, by [`ZoneId`].

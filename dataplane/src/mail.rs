@@ -151,7 +151,7 @@ impl<N: Nic> Worker<N> {
     }
 
     fn session_record(&self, now: Instant, session: &Session) -> FlowRecord {
-        let zone = |id: Option<control::policy::ZoneId>| id.map(|id| session.policy.zone(id).name.clone());
+        let zone = |id: Option<control::policy::ZoneId>| id.map(|id| session.policy.zone_name(id).to_owned());
         let info = |leg: Leg| session.socket(leg).and_then(|key| self.socket_info(key));
         let (client, server) = (info(Leg::Client), info(Leg::Server));
         let received = |info: &Option<tcp::Info>| info.as_ref().map_or(0, |info| info.bytes_received);

@@ -1,4 +1,5 @@
-//! What looks wrong although it can be loaded: parts of the configuration that do not fit each other.
+//! What looks wrong although it can be loaded: parts of the configuration that do not fit each other. Here the rules,
+//! in [`services`] what they lead to, in [`unreachable`] rules that no flow can meet.
 //!
 //! All of these are warnings. A gateway with them fails closed, so nothing passes that should not; but something that
 //! should probably does not.
@@ -9,18 +10,33 @@ use ipnet::IpNet;
 
 use super::Config;
 use crate::faults::{Faults, Place, nearest};
-use crate::policy::{Interface, Listener, Permitted};
+use crate::policy::{Interface, Kind, Listener, UDP};
 use crate::rules::{Chain, ChainPolicy, Criteria, Family, Hook, Match, Not, Rule, Table, TableKind, Target};
 
+mod services;
+mod unreachable;
+
+/// Where things are written that do not know it themselves.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Places {
+    pub(super) listeners: Vec<Place>,
+    pub(super) policy_rules: Vec<Place>,
+}
+
 /// Looks at the whole.
-pub(super) fn together(config: &mut Config, listener_places: &[Place]) {
+pub(super) fn together(config: &mut Config, places: &Places) {
     let mut warnings = Faults::new();
+    if let Some(table) = config.rules.table(TableKind::Mangle) {
+        redirections(config, table, &mut warnings);
+    }
     if let Some(table) = config.rules.table(TableKind::Tproxy) {
         redirections(config, table, &mut warnings);
         endings(table, &mut warnings);
         one_family(config, table, &mut warnings);
     }
-    listeners(config, listener_places, &mut warnings);
+    services::listeners(config, places, &mut warnings);
+    services::policy_rules(config, places, &mut warnings);
+    config.rules.tables.iter().for_each(|table| unreachable::rules(table, &mut warnings));
     filter(config, &mut warnings);
     interfaces(config, &mut warnings);
     config.warnings.append(warnings);
@@ -35,7 +51,10 @@ fn redirections(config: &Config, table: &Table, warnings: &mut Faults) {
             let message = format!("`--on-ip {address}` is not an address of any interface");
             warnings.add(rule.place.clone(), message);
         }
-        if port != 0 && !config.listeners.iter().any(|listener| leads_to(port, address, listener)) {
+        if port != 0
+            && config.policy_rules.is_empty()
+            && !config.listeners.iter().any(|listener| leads_to(port, address, listener))
+        {
             let message = format!("no listener stands at `--on-port {port}`: flows that this rule takes are dropped");
             warnings.add_hint(
                 rule.place.clone(),
@@ -43,15 +62,26 @@ fn redirections(config: &Config, table: &Table, warnings: &mut Faults) {
                 format!("add `- {{ port: {port}, service: … }}` to `listeners`"),
             );
         }
-        if rule.criteria.protocol.as_ref().is_some_and(|p| !p.not && p.value == crate::policy::UDP) {
+        if rule.criteria.protocol.as_ref().is_some_and(|p| !p.not && p.value == UDP) && !udp_is_served(config) {
             let message = "no service takes UDP in this version: flows that this rule takes are dropped";
             warnings.add(rule.place.clone(), message);
         }
+    }
+    if table.kind != TableKind::Tproxy {
+        return;
     }
     if let Some(output) = table.chain(Hook::Output.name()).and_then(|chain| chain.rules.first()) {
         let message = "rules in OUTPUT of table tproxy have no effect in this version: it redirects what arrives";
         warnings.add(output.place.clone(), message);
     }
+}
+
+/// Whether some service does something with datagrams.
+fn udp_is_served(config: &Config) -> bool {
+    config.services.iter().any(|service| match service.kind {
+        Kind::Proxy(proxy) => proxy.speaks(UDP),
+        Kind::Forward | Kind::Deny(_) => true,
+    })
 }
 
 fn leads_to(port: u16, address: Option<IpAddr>, listener: &Listener) -> bool {
@@ -105,52 +135,17 @@ fn one_family(config: &Config, table: &Table, warnings: &mut Faults) {
     }
 }
 
-/// Every listener is reached by a rule, and its service by some pair of zones.
-fn listeners(config: &Config, places: &[Place], warnings: &mut Faults) {
-    let rules: Vec<&Rule> = config.rules.table(TableKind::Tproxy).into_iter().flat_map(rules).collect();
-    for (listener, place) in config.listeners.iter().zip(places) {
-        let service = &config.services[listener.service.0 as usize].name;
-        let redirected = rules.iter().any(|rule| match rule.target {
-            Some(Target::Tproxy { port: 0, .. }) => true,
-            Some(Target::Tproxy { port, address, .. }) => leads_to(port, address, listener),
-            _ => false,
-        });
-        if !redirected {
-            let message = format!("no TPROXY rule leads to the listener at port {}", listener.port);
-            warnings.add_hint(
-                place.clone(),
-                message,
-                "only tproxy entries can lead to it; a rule would say `--on-port`",
-            );
-        }
-        if let Some(address) = listener.address.filter(|address| !addresses(config).any(|own| own == *address)) {
-            warnings.add(place.clone(), format!("the listener's address {address} is not an address of any interface"));
-        }
-        let allows = |permitted: &Permitted| permitted.allows(listener.service);
-        let (outbound, inbound) =
-            (config.zones.iter().any(|z| allows(&z.outbound)), config.zones.iter().any(|z| allows(&z.inbound)));
-        let missing = match (outbound, inbound) {
-            (true, true) => continue,
-            (false, true) => "outbound_services",
-            (true, false) => "inbound_services",
-            (false, false) => "outbound_services, nor in inbound_services",
-        };
-        let message = format!("service `{service}` is in no zone's {missing}: it is permitted to nobody");
-        warnings.add(place.clone(), message);
-    }
-}
-
 /// The firewall around the proxies.
 fn filter(config: &Config, warnings: &mut Faults) {
     let table = config.rules.table(TableKind::Filter);
-    let redirects = config.rules.table(TableKind::Tproxy).into_iter().flat_map(rules);
-    let redirects = redirects.filter(|rule| matches!(rule.target, Some(Target::Tproxy { .. }))).count() > 0;
+    let redirects = redirecting(config).next().is_some();
     let forward = table.and_then(|table| table.chain(Hook::Forward.name()));
     if !forward.is_some_and(ends_in_drop) {
         let place = forward.map_or_else(|| Place::file(&config.file), |chain| chain.place.clone());
         let message = "filter FORWARD does not end in DROP: what no proxy takes is forwarded untouched";
         warnings.add_hint(place, message, "write `:FORWARD DROP` in table filter, unless routing is meant");
     }
+    forward_services(config, forward, warnings);
     let Some(input) = table.and_then(|table| table.chain(Hook::Input.name())) else { return };
     if !redirects || (input.rules.is_empty() && input.policy == Some(ChainPolicy::Accept)) {
         return;
@@ -171,6 +166,26 @@ fn filter(config: &Config, warnings: &mut Faults) {
             warnings.add_hint(input.place.clone(), message, "let its first rule be `-A INPUT -m tproxy -j ACCEPT`");
         }
     }
+}
+
+/// Forward services are asked for what was redirected, and filter FORWARD has the last word.
+fn forward_services(config: &Config, forward: Option<&Chain>, warnings: &mut Faults) {
+    let Some(service) = config.services.iter().find(|service| service.kind == Kind::Forward) else { return };
+    let Some(forward) = forward.filter(|chain| ends_in_drop(chain)) else { return };
+    let may_accept =
+        |rule: &Rule| !matches!(rule.target, None | Some(Target::Drop | Target::Reject(_) | Target::Log(_)));
+    if !forward.rules.iter().any(may_accept) {
+        let message =
+            format!("service `{}` forwards, and FORWARD accepts nothing: its flows are dropped", service.name);
+        let hint = "`-A FORWARD -m tproxy -j ACCEPT` accepts what forward services were given";
+        warnings.add_hint(forward.place.clone(), message, hint);
+    }
+}
+
+/// Rules that redirect, in the tables that can.
+fn redirecting(config: &Config) -> impl Iterator<Item = &Rule> {
+    let tables = [TableKind::Mangle, TableKind::Tproxy].into_iter().filter_map(|kind| config.rules.table(kind));
+    tables.flat_map(rules).filter(|rule| matches!(rule.target, Some(Target::Tproxy { .. })))
 }
 
 fn ends_in_drop(chain: &Chain) -> bool {

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::tree::{Key, Node, Value};
 use crate::faults::{Faults, Place, nearest};
@@ -23,7 +24,9 @@ impl<'a> Mapping<'a> {
 
     /// The value of a key; `key:` with nothing after it counts as not there.
     pub(super) fn get(&mut self, key: &'static str) -> Option<&'a Node> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.entries.iter().find(|(k, _)| k.name == key).map(|(_, node)| node).filter(|node| node.value != Value::Null)
     }
 
@@ -158,4 +161,69 @@ pub(super) fn at_most(count: usize, bound: usize, node: &Node, what: impl Displa
     if count > bound {
         faults.add(node.place.clone(), format!("there are {count} {what}, {bound} are possible"));
     }
+}
+
+/// A list, or one thing in its place.
+pub(super) fn some(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::List(items) => items,
+        _ => std::slice::from_ref(node),
+    }
+}
+
+/// The keys of a mapping, without a look at anything else: for sections that name each other.
+pub(super) fn keys(node: Option<&Node>) -> Vec<&str> {
+    match node.map(|node| &node.value) {
+        Some(Value::Map(entries)) => entries.iter().map(|(key, _)| &*key.name).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// `true` or `false`.
+pub(super) fn boolean(node: &Node, what: &str, faults: &mut Faults) -> Option<bool> {
+    if let Value::Bool(value) = node.value {
+        return Some(value);
+    }
+    faults.add(node.place.clone(), format!("{what} is {}, `true` or `false` was expected", node.value.kind()));
+    None
+}
+
+/// A time: seconds, or a number with its unit (`500ms`, `60s`, `2m`).
+pub(super) fn duration(node: &Node, what: &str, max: Duration, faults: &mut Faults) -> Option<Duration> {
+    let word = text(node, what, faults)?;
+    let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let unit = match &word[digits..] {
+        "ms" => Some(1),
+        "s" | "" => Some(1_000),
+        "m" => Some(60_000),
+        _ => None,
+    };
+    let millis = unit.zip(word[..digits].parse::<u64>().ok()).and_then(|(unit, number)| number.checked_mul(unit));
+    let duration = millis.map(Duration::from_millis).filter(|time| !time.is_zero() && *time <= max);
+    if duration.is_none() {
+        let expected = "a time such as `60s`, `500ms` or `2m` was expected";
+        faults.add(node.place.clone(), format!("{what} is {}, {expected}", node.value.kind()));
+    }
+    duration
+}
+
+/// The place of a name among those that are known; `what` is what is called so.
+pub(super) fn named_one<'a>(
+    name: &str,
+    node: &Node,
+    what: &str,
+    section: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+    faults: &mut Faults,
+) -> Option<u32> {
+    let found = known.clone().position(|one| one == name);
+    if found.is_none() {
+        let hint = match nearest(name, known.clone()) {
+            Some(meant) => format!("was `{meant}` meant?"),
+            None if known.clone().next().is_none() => format!("there is none: add it under `{section}:`"),
+            None => format!("{section}: {}", known.take(12).collect::<Vec<_>>().join(", ")),
+        };
+        faults.add_hint(node.place.clone(), format!("no {what} is called `{name}`"), hint);
+    }
+    found.map(|at| at as u32)
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::decode::{self, Mapping};
 use super::tree::{self, Node, Value};
-use super::{Config, Control, Dpdk, check, environment, network, services, zones};
+use super::{
+    Config, Control, Dpdk, check, environment, listeners, nat_policies, network, policy_rules, services, zones,
+};
 use crate::faults::{Faults, Place};
 use crate::policy::Listener;
 use crate::rules::{self, Definition, Macros, Ruleset, Source};
@@ -49,12 +51,19 @@ pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Co
     let interfaces_node = top.require("interfaces", &root, &mut faults);
     let interfaces = interfaces_node.map(|node| network::interfaces(node, &mut faults)).unwrap_or_default();
     let routes = top.get("routes").map(|node| network::routes(node, &interfaces, &mut faults));
-    // Zones may stand before services in the file; they name services, so services are read first.
+    // Zones and services name each other: the zones' names are known first, then services, then the zones.
     let zones_node = top.get("zones");
-    let services = top.get("services").map(|node| services::services(node, &mut faults)).unwrap_or_default();
-    let zones = zones_node.map(|node| zones::zones(node, &services, &mut faults));
-    let listeners_node = top.get("listeners");
-    let listeners = listeners_node.map(|node| services::listeners(node, &services, &mut faults)).unwrap_or_default();
+    let zone_names = decode::keys(zones_node);
+    let nat_policies = top.get("nat_policies").map(|node| nat_policies::nat_policies(node, &mut faults));
+    let nat_policies = nat_policies.unwrap_or_default();
+    let known = services::Known { zones: &zone_names, nat_policies: &nat_policies };
+    let services = top.get("services").map(|node| services::services(node, &known, &mut faults)).unwrap_or_default();
+    let zones = zones_node.map(|node| zones::zones(node, &zone_names, &services, &mut faults));
+    let listeners = top.get("listeners");
+    let listeners = listeners.map(|node| listeners::listeners(node, &services, &zone_names, &mut faults));
+    let known = policy_rules::Known { interfaces: &interfaces, zones: &zone_names, services: &services };
+    let policy_rules = top.get("policy_rules");
+    let policy_rules = policy_rules.map(|node| policy_rules::policy_rules(node, &known, &mut faults));
     let macros = top.get("macros").map(|node| macros(node, &mut faults)).unwrap_or_default();
     let (inline, beside) = (top.get("rules"), top.get("rules_file"));
     let rules = match (inline, beside) {
@@ -73,7 +82,9 @@ pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Co
     let control = top.get("control").map(|node| environment::control(node, &mut faults, &mut warnings));
     top.finish(&mut faults);
 
-    let (listeners, places): (Vec<Listener>, Vec<Place>) = listeners.into_iter().unzip();
+    let (listeners, listener_places): (Vec<Listener>, Vec<Place>) = listeners.unwrap_or_default().into_iter().unzip();
+    let (policy_rules, policy_rule_places) = policy_rules.unwrap_or_default().into_iter().unzip();
+    let places = check::Places { listeners: listener_places, policy_rules: policy_rule_places };
     let mut config = Config {
         file,
         dpdk: dpdk.unwrap_or_else(Dpdk::default),
@@ -82,6 +93,8 @@ pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Co
         zones: zones.unwrap_or_default(),
         services,
         listeners,
+        policy_rules,
+        nat_policies,
         rules: rules.unwrap_or_default(),
         sets: Vec::new(),
         control: control.unwrap_or_else(Control::default),

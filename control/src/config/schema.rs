@@ -10,6 +10,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde_json::Value;
 
+use policy::{ListenerSection, NatPolicySection, PolicyRuleSection, ServiceSection, ZoneSection};
+
+mod policy;
+
 /// The JSON schema of a configuration file.
 pub fn schema() -> Value {
     schemars::schema_for!(File).to_value()
@@ -31,6 +35,10 @@ struct File {
     services: Option<BTreeMap<String, ServiceSection>>,
     /// Where --on-port of TPROXY rules leads.
     listeners: Option<Vec<ListenerSection>>,
+    /// Services by the conditions that fit a flow best; asked where no listener stands.
+    policy_rules: Option<Vec<PolicyRuleSection>>,
+    /// Mappings of addresses that services use, by name.
+    nat_policies: Option<BTreeMap<String, NatPolicySection>>,
     /// Words for rules: a rule that names a macro of n words becomes n rules.
     macros: Option<BTreeMap<String, MacroWords>>,
     /// Packet filter rules in iptables-save format.
@@ -100,70 +108,6 @@ struct RouteSection {
     via: Option<String>,
     /// The interface; needed without `via`, and with a link-local one.
     interface: Option<String>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct ZoneSection {
-    /// Networks; an address is in the zone of its longest one.
-    networks: Vec<String>,
-    /// Services that servers in the zone may be reached through; "*" for all; default none.
-    inbound_services: Option<Vec<String>>,
-    /// Services that clients in the zone may use; "*" for all; default none.
-    outbound_services: Option<Vec<String>>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct ServiceSection {
-    /// The proxy module.
-    proxy: ProxyWord,
-    /// When the client is answered; default mirror.
-    accept: Option<AcceptWord>,
-    /// Whose address the server sees: client, gateway or ADDRESS:PORT; default client.
-    source: Option<String>,
-    /// The server: transparent, or a list of ADDRESS:PORT; default transparent.
-    router: Option<RouterWord>,
-    /// Seconds without a byte after which a session ends; default 600.
-    #[schemars(range(min = 1, max = 2678400))]
-    idle_s: Option<u32>,
-    /// Seconds that a server may take to answer; default 30.
-    #[schemars(range(min = 1, max = 2678400))]
-    connect_timeout_s: Option<u32>,
-    /// Sessions at once; 0, the default, for any number.
-    max_sessions: Option<u32>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-enum ProxyWord {
-    Plug,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-enum AcceptWord {
-    Mirror,
-    Immediate,
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-enum RouterWord {
-    Transparent(String),
-    Directed(Vec<String>),
-}
-
-#[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
-struct ListenerSection {
-    /// The port that rules name after --on-port.
-    #[schemars(range(min = 1))]
-    port: u16,
-    /// The service.
-    service: String,
-    /// One local address; default: all of the gateway's.
-    address: Option<String>,
 }
 
 #[derive(JsonSchema)]

@@ -1,68 +1,88 @@
-//! `services:` and `listeners:`: what is done with a flow, and the local port that leads there. A kind of proxy that this
-//! version does not have is a fault, not a default.
+//! `services:`: what is done with a flow. A kind of proxy that this version does not have is a fault, not a default.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::decode::{self, Mapping};
+use super::router;
 use super::tree::{Node, Value};
-use super::zones::service_named;
-use crate::faults::{Faults, Place};
+use super::zones::zones_named;
+use crate::faults::Faults;
 use crate::limits;
-use crate::policy::{Accept, Listener, Proxy, Router, Service, Source};
+use crate::policy::{
+    Accept, Denial, Deny, Kind, Mapping as NatMapping, NatPolicy, NatPolicyId, Proxy, RejectKind, Router, Service,
+    Source,
+};
 
 /// A plug that moves no byte for so long ends (Zorp's `PlugProxy.timeout`).
 pub(super) const IDLE: Duration = Duration::from_secs(600);
 /// A server that has not answered for so long is not there (Zorp's `ConnectChainer.timeout_connect`).
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest time that may be set: a month.
-const SECONDS_MAX: u64 = 31 * 24 * 3600;
+pub(super) const SECONDS_MAX: u64 = 31 * 24 * 3600;
 
-/// Reads `services:`. A service with a fault in it is kept, so that what names it is not a fault as well.
-pub(super) fn services(node: &Node, faults: &mut Faults) -> Vec<Service> {
-    let entries = decode::named(node, "`services`", faults);
-    decode::at_most(entries.len(), limits::SERVICES_MAX, node, "services", faults);
-    entries.iter().map(|(key, node)| service(&key.name, node, faults)).collect()
+/// What services may name.
+pub(super) struct Known<'a> {
+    pub(super) zones: &'a [&'a str],
+    pub(super) nat_policies: &'a [NatPolicy],
 }
 
-fn service(name: &str, node: &Node, faults: &mut Faults) -> Service {
+/// Reads `services:`. A service with a fault in it is kept, so that what names it is not a fault as well.
+pub(super) fn services(node: &Node, known: &Known<'_>, faults: &mut Faults) -> Vec<Service> {
+    let entries = decode::named(node, "`services`", faults);
+    decode::at_most(entries.len(), limits::SERVICES_MAX, node, "services", faults);
+    entries.iter().map(|(key, node)| service(&key.name, node, known, faults)).collect()
+}
+
+fn service(name: &str, node: &Node, known: &Known<'_>, faults: &mut Faults) -> Service {
     let mut service = Service {
         name: name.to_owned(),
-        proxy: Proxy::Plug,
+        kind: Kind::Proxy(Proxy::Plug),
         accept: Accept::Mirror,
         source: Source::Client,
-        router: Router::Transparent,
+        forge_port: None,
+        router: Router::Transparent { forced_port: 0 },
+        snat: None,
+        dnat: None,
+        limit_target_zones_to: Vec::new(),
         idle: IDLE,
         connect_timeout: CONNECT_TIMEOUT,
         max_sessions: u32::MAX,
     };
     let what = format!("service `{name}`");
     let Some(mut mapping) = Mapping::new(node, &what, faults) else { return service };
-    if let Some(kind) = mapping.require("proxy", node, faults) {
-        proxy(kind, faults);
+    service.kind = kind(&mut mapping, node, &what, faults);
+    match service.kind {
+        Kind::Deny(_) => {}
+        Kind::Forward => way(&mut service, &mut mapping, known, faults),
+        Kind::Proxy(_) => {
+            way(&mut service, &mut mapping, known, faults);
+            proxied(&mut service, &mut mapping, faults);
+        }
     }
-    let accept = [("mirror", Accept::Mirror), ("immediate", Accept::Immediate)];
-    if let Some(accept) = mapping.get("accept").and_then(|node| decode::choice(node, "`accept`", &accept, faults)) {
-        service.accept = accept;
-    }
-    if let Some(source) = mapping.get("source").and_then(|node| source(node, faults)) {
-        service.source = source;
-    }
-    if let Some(router) = mapping.get("router").and_then(|node| router(node, faults)) {
-        service.router = router;
-    }
-    let mut seconds = |key: &'static str, what| {
-        let number = mapping.get(key).and_then(|node| decode::number(node, what, 1..=SECONDS_MAX, faults));
-        number.map(Duration::from_secs)
-    };
-    service.idle = seconds("idle_s", "`idle_s`").unwrap_or(IDLE);
-    service.connect_timeout = seconds("connect_timeout_s", "`connect_timeout_s`").unwrap_or(CONNECT_TIMEOUT);
-    let max = mapping.get("max_sessions");
-    let max = max.and_then(|node| decode::number::<u32>(node, "`max_sessions`", 0..=u64::from(u32::MAX), faults));
-    service.max_sessions = max.filter(|max| *max != 0).unwrap_or(u32::MAX);
+    together(&service, node, known, faults);
     mapping.finish(faults);
     service
+}
+
+/// Which of the three kinds it is: one of their keys is there.
+fn kind(mapping: &mut Mapping<'_>, node: &Node, what: &str, faults: &mut Faults) -> Kind {
+    let (proxy_node, forward, deny_node) = (mapping.get("proxy"), mapping.get("forward"), mapping.get("deny"));
+    if [proxy_node, forward, deny_node].iter().flatten().count() != 1 {
+        let there = if proxy_node.or(forward).or(deny_node).is_some() { "more than one of" } else { "none of" };
+        faults.add(node.place.clone(), format!("{what} has {there} `proxy`, `forward` and `deny`, one was expected"));
+    }
+    if let Some(node) = proxy_node {
+        proxy(node, faults);
+    } else if let Some(node) = deny_node {
+        return Kind::Deny(deny(node, faults));
+    } else if let Some(node) = forward {
+        if decode::boolean(node, "`forward`", faults) == Some(false) {
+            faults.add(node.place.clone(), "`forward` is `false`: leave it out, or say `deny`");
+        }
+        return Kind::Forward;
+    }
+    Kind::Proxy(Proxy::Plug)
 }
 
 /// The kinds of proxy that Limpid is to have; this version has the plug.
@@ -82,6 +102,126 @@ fn proxy(node: &Node, faults: &mut Faults) {
     }
 }
 
+/// One answer for both families, or one for each.
+fn deny(node: &Node, faults: &mut Faults) -> Deny {
+    let mut deny = Deny { v4: Denial::Drop, v6: Denial::Drop, log: true };
+    let Value::Map(_) = node.value else {
+        deny.v4 = denial(node, faults);
+        return Deny { v6: deny.v4, ..deny };
+    };
+    let Some(mut mapping) = Mapping::new(node, "`deny`", faults) else { return deny };
+    if let Some(node) = mapping.get("ipv4") {
+        deny.v4 = denial(node, faults);
+    }
+    if let Some(node) = mapping.get("ipv6") {
+        deny.v6 = denial(node, faults);
+    }
+    if let Some(log) = mapping.get("log").and_then(|node| decode::boolean(node, "`log`", faults)) {
+        deny.log = log;
+    }
+    mapping.finish(faults);
+    deny
+}
+
+fn denial(node: &Node, faults: &mut Faults) -> Denial {
+    let kinds = RejectKind::ALL.iter().map(|kind| (kind.name(), Denial::Reject(*kind)));
+    let choices: Vec<(&str, Denial)> = [("drop", Denial::Drop), ("reset", Denial::Reject(RejectKind::TcpReset))]
+        .into_iter()
+        .chain(kinds)
+        .chain([
+            ("icmp6-no-route", Denial::Reject(RejectKind::NetUnreachable)),
+            ("icmp6-adm-prohibited", Denial::Reject(RejectKind::AdminProhibited)),
+            ("icmp6-addr-unreachable", Denial::Reject(RejectKind::HostUnreachable)),
+            ("icmp6-port-unreachable", Denial::Reject(RejectKind::PortUnreachable)),
+        ])
+        .collect();
+    decode::choice(node, "`deny`", &choices, faults).unwrap_or(Denial::Drop)
+}
+
+/// Which server, and how addresses are mapped on the way to it.
+fn way(service: &mut Service, mapping: &mut Mapping<'_>, known: &Known<'_>, faults: &mut Faults) {
+    if let Some(router) = mapping.get("router").and_then(|node| router::router(node, service, faults)) {
+        service.router = router;
+    }
+    let mut policy = |key: &'static str| {
+        let node = mapping.get(key)?;
+        let name = decode::text(node, &format!("`{key}`"), faults)?;
+        let names = known.nat_policies.iter().map(|policy| &*policy.name);
+        decode::named_one(name, node, "NAT policy", "nat_policies", names, faults).map(NatPolicyId)
+    };
+    (service.snat, service.dnat) = (policy("snat"), policy("dnat"));
+    if let Some(node) = mapping.get("limit_target_zones_to") {
+        service.limit_target_zones_to = zones_named(node, "the zone", known.zones, faults);
+    }
+}
+
+/// What only a proxied flow has.
+fn proxied(service: &mut Service, mapping: &mut Mapping<'_>, faults: &mut Faults) {
+    let accept = [("mirror", Accept::Mirror), ("immediate", Accept::Immediate)];
+    if let Some(accept) = mapping.get("accept").and_then(|node| decode::choice(node, "`accept`", &accept, faults)) {
+        service.accept = accept;
+    }
+    let (source_node, forge_node) = (mapping.get("source"), mapping.get("forge_address"));
+    if let Some(source) = source_node.and_then(|node| source(node, faults)) {
+        service.source = source;
+    }
+    if let Some(node) = forge_node {
+        match source_node {
+            Some(_) => faults.add(node.place.clone(), "`source` says already whose address the server sees"),
+            None => router::forge_address(node, service, faults),
+        }
+    }
+    if let Some(node) = mapping.get("forge_port") {
+        router::forge_port(node, service, faults);
+    }
+    let mut seconds = |key: &'static str, what| {
+        let number = mapping.get(key).and_then(|node| decode::number(node, what, 1..=SECONDS_MAX, faults));
+        number.map(Duration::from_secs)
+    };
+    service.idle = seconds("idle_s", "`idle_s`").unwrap_or(IDLE);
+    service.connect_timeout = seconds("connect_timeout_s", "`connect_timeout_s`").unwrap_or(CONNECT_TIMEOUT);
+    let (sessions, instances) = (mapping.get("max_sessions"), mapping.get("max_instances"));
+    if let (Some(_), Some(node)) = (sessions, instances) {
+        faults.add(node.place.clone(), "`max_instances` and `max_sessions` are the same, one was expected");
+    }
+    let what = if instances.is_some() { "`max_instances`" } else { "`max_sessions`" };
+    let max = instances.or(sessions);
+    let max = max.and_then(|node| decode::number::<u32>(node, what, 0..=u64::from(u32::MAX), faults));
+    service.max_sessions = max.filter(|max| *max != 0).unwrap_or(u32::MAX);
+}
+
+/// What does not fit each other within a service.
+fn together(service: &Service, node: &Node, known: &Known<'_>, faults: &mut Faults) {
+    if let (Router::Inband, Some(proxy)) = (&service.router, service.proxy())
+        && !proxy.names_servers()
+    {
+        let message = format!(
+            "`router: inband` needs a proxy that learns the server from the client; `{}` does not",
+            proxy.name()
+        );
+        faults.add_hint(node.place.clone(), message, "`transparent` takes the server the client meant");
+    }
+    let mapping = |id: Option<NatPolicyId>| id.map(|id| &known.nat_policies[id.0 as usize].mapping);
+    let changes_family =
+        |mapping: Option<&NatMapping>| matches!(mapping, Some(NatMapping::Nat64(_) | NatMapping::Nat46(_)));
+    let (snat, dnat) = (mapping(service.snat), mapping(service.dnat));
+    match service.kind {
+        Kind::Forward if changes_family(snat) || changes_family(dnat) => {
+            let message = "a forward service keeps a flow's family; `nat64` and `nat46` are for proxies";
+            faults.add(node.place.clone(), message);
+        }
+        Kind::Forward if service.router == Router::Inband => {
+            faults
+                .add(node.place.clone(), "a forward service has no proxy that could learn a server: `router: inband`");
+        }
+        Kind::Proxy(_) if changes_family(dnat) && snat.is_none() && service.source == Source::Client => {
+            let message = "`dnat` changes the family of the server's address, and the client's cannot be its source";
+            faults.add_hint(node.place.clone(), message, "say `source: gateway`, or map the source by `snat` as well");
+        }
+        _ => {}
+    }
+}
+
 fn source(node: &Node, faults: &mut Faults) -> Option<Source> {
     match decode::text(node, "`source`", faults)? {
         "client" => Some(Source::Client),
@@ -97,72 +237,7 @@ fn source(node: &Node, faults: &mut Faults) -> Option<Source> {
     }
 }
 
-fn router(node: &Node, faults: &mut Faults) -> Option<Router> {
-    if let Value::List(items) = &node.value {
-        decode::at_most(items.len(), limits::ROUTER_TARGETS_MAX, node, "servers in `router`", faults);
-        if items.is_empty() {
-            faults.add(node.place.clone(), "`router` is an empty list, one server at least was expected");
-        }
-        let server = |item| {
-            let word = decode::text(item, "the server", faults)?;
-            let server = endpoint(word).filter(|server| !server.ip().is_unspecified());
-            if server.is_none() {
-                let expected = "ADDRESS:PORT was expected, with port 0 to keep the client's";
-                faults.add(item.place.clone(), format!("the server is `{word}`, {expected}"));
-            }
-            server
-        };
-        let servers: Vec<SocketAddr> = items.iter().filter_map(server).collect();
-        // A second server that is never asked would be worse than none.
-        let of_v4 = servers.iter().filter(|server| server.is_ipv4()).count();
-        if of_v4 > 1 || servers.len() - of_v4 > 1 {
-            faults.add(
-                node.place.clone(),
-                "`router` names several servers of a family; failing over is not in this version: one of each family",
-            );
-        }
-        return Some(Router::Directed(servers));
-    }
-    match decode::text(node, "`router`", faults)? {
-        "transparent" => Some(Router::Transparent),
-        word => {
-            let expected = "`transparent` or a list of ADDRESS:PORT was expected";
-            faults.add(node.place.clone(), format!("`router` is `{word}`, {expected}"));
-            None
-        }
-    }
-}
-
 /// `ADDRESS:PORT`, or an address alone for port 0.
-fn endpoint(word: &str) -> Option<SocketAddr> {
+pub(super) fn endpoint(word: &str) -> Option<SocketAddr> {
     word.parse().ok().or_else(|| word.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, 0)))
-}
-
-/// Reads `listeners:`.
-pub(super) fn listeners(node: &Node, services: &[Service], faults: &mut Faults) -> Vec<(Listener, Place)> {
-    let items = decode::list(node, "`listeners`", faults);
-    decode::at_most(items.len(), limits::SERVICES_MAX, node, "listeners", faults);
-    let mut seen = HashMap::new();
-    let mut listeners = Vec::new();
-    for item in items {
-        let Some(mut mapping) = Mapping::new(item, "a listener", faults) else { continue };
-        let port_node = mapping.require("port", item, faults);
-        let port = port_node.and_then(|node| decode::number::<u16>(node, "`port`", 1..=65_535, faults));
-        let service_node = mapping.require("service", item, faults);
-        let name = service_node.and_then(|node| Some((decode::text(node, "`service`", faults)?, node)));
-        let service = name.and_then(|(name, node)| service_named(name, node, services, faults));
-        let address_node = mapping.get("address");
-        let address = address_node.and_then(|node| decode::parsed::<IpAddr>(node, "`address`", "an address", faults));
-        mapping.finish(faults);
-        // '' and 0.0.0.0 mean every address, as they do for sockets.
-        let address = address.filter(|address| !address.is_unspecified());
-        let (Some(port), Some(port_node)) = (port, port_node) else { continue };
-        if let Some(line) = seen.insert((address, port), port_node.place.line) {
-            let message = format!("port {port} has a listener already, in line {line}");
-            faults.add_hint(port_node.place.clone(), message, "two listeners on one port need an `address` each");
-            continue;
-        }
-        listeners.extend(service.map(|service| (Listener { address, port, service }, item.place.clone())));
-    }
-    listeners
 }

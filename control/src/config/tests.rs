@@ -9,7 +9,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::policy::{Accept, Permitted, Router, ServiceId, Source};
+use crate::policy::{Accept, Choice, Permitted, Router, ServiceId, Source};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/config")
@@ -62,8 +62,9 @@ fn the_designs_file_becomes_what_it_says() {
     assert_eq!(config.zones[1].inbound, Permitted::Only(vec![ServiceId(0)]));
     let ftp = &config.services[1];
     assert_eq!((ftp.accept, ftp.idle), (Accept::Immediate, Duration::from_secs(60)));
-    assert_eq!((ftp.source, &ftp.router, ftp.max_sessions), (Source::Client, &Router::Transparent, u32::MAX));
-    assert_eq!(config.listeners[2].service, ServiceId(2));
+    assert_eq!((ftp.source, ftp.max_sessions), (Source::Client, u32::MAX));
+    assert_eq!(ftp.router, Router::Transparent { forced_port: 0 });
+    assert_eq!(config.listeners[2].choice, Choice::Service(ServiceId(2)));
     assert_eq!(config.control.http, Some("127.0.0.1:9145".parse().unwrap()));
 }
 
@@ -138,6 +139,8 @@ fn the_schema_names_the_keys_that_are_read() {
         ("RouteSection", "routes: [ { xxxxxxxxxxxxxxxx: 1 } ]"),
         ("ZoneSection", "zones: { a: { xxxxxxxxxxxxxxxx: 1 } }"),
         ("ServiceSection", "services: { a: { xxxxxxxxxxxxxxxx: 1 } }"),
+        ("PolicyRuleSection", "policy_rules: [ { xxxxxxxxxxxxxxxx: 1 } ]"),
+        ("DenySection", "services: { a: { deny: { xxxxxxxxxxxxxxxx: 1 } } }"),
         ("ListenerSection", "listeners: [ { xxxxxxxxxxxxxxxx: 1 } ]"),
         ("ControlSection", "control: { xxxxxxxxxxxxxxxx: 1 }"),
     ] {
@@ -173,13 +176,4 @@ proptest! {
             Err(faults) => prop_assert!(!faults.to_string().is_empty()),
         }
     }
-}
-
-#[test]
-fn a_second_server_of_a_family_is_a_fault_because_nobody_would_ask_it() {
-    let text = |router: &str| format!("services: {{ s: {{ proxy: plug, router: [{router}] }} }}\n");
-    let faults = parse("t.yaml", &text("10.0.1.80, 10.0.1.81")).expect_err("two of one family");
-    assert!(faults.to_string().contains("t.yaml:1:39: `router` names several servers"), "{faults}");
-    let faults = parse("t.yaml", &text("\"10.0.1.80:80\", \"[fd00::80]:80\"")).err().map(|faults| faults.to_string());
-    assert!(!faults.unwrap_or_default().contains("`router`"), "one of each family is fine");
 }

@@ -6,19 +6,25 @@ use std::collections::HashMap;
 use super::decode::{self, Mapping};
 use super::network::network;
 use super::tree::Node;
-use crate::faults::{Faults, nearest};
+use crate::faults::{Faults, Place};
 use crate::limits;
-use crate::policy::{Permitted, Service, ServiceId, Zone};
+use crate::policy::zones::lineage;
+use crate::policy::{Permitted, Service, ServiceId, Zone, ZoneId};
 
 /// Reads `zones:`.
-pub(super) fn zones(node: &Node, services: &[Service], faults: &mut Faults) -> Vec<Zone> {
+pub(super) fn zones(node: &Node, names: &[&str], services: &[Service], faults: &mut Faults) -> Vec<Zone> {
     let entries = decode::named(node, "`zones`", faults);
     decode::at_most(entries.len(), limits::ZONES_MAX, node, "zones", faults);
     let mut seen: HashMap<IpNet, (&str, u32)> = HashMap::new();
-    let mut zones = Vec::new();
+    let mut zones: Vec<Zone> = Vec::new();
+    let mut places = vec![None; entries.len()];
     for (key, node) in entries {
         let what = format!("zone `{}`", key.name);
-        let Some(mut mapping) = Mapping::new(node, &what, faults) else { continue };
+        let Some(mut mapping) = Mapping::new(node, &what, faults) else {
+            // What names it is not a fault as well.
+            zones.push(Zone::named(&key.name));
+            continue;
+        };
         let mut networks = Vec::new();
         for item in mapping.require("networks", node, faults).map_or(&[][..], |n| decode::list(n, "`networks`", faults))
         {
@@ -37,9 +43,26 @@ pub(super) fn zones(node: &Node, services: &[Service], faults: &mut Faults) -> V
         let mut permitted =
             |key| mapping.get(key).map(|list| permitted(list, key, services, faults)).unwrap_or_default();
         let (inbound, outbound) = (permitted("inbound_services"), permitted("outbound_services"));
+        let parent_node = mapping.get("parent");
+        let parent = parent_node.and_then(|node| Some((decode::text(node, "`parent`", faults)?, node)));
+        let parent = parent.and_then(|(name, node)| zone_named(name, node, names, faults));
+        let mut flag = |key, what| {
+            mapping.get(key).and_then(|node| {
+                let value = decode::boolean(node, what, faults)?;
+                if value && parent_node.is_none() {
+                    faults.add(node.place.clone(), format!("{what} means nothing without `parent`"));
+                }
+                Some(value)
+            })
+        };
+        let umbrella = flag("umbrella", "`umbrella`").unwrap_or(false);
+        let inherit = flag("inherit", "`inherit`").unwrap_or(false);
         mapping.finish(faults);
-        zones.push(Zone { name: key.name.clone(), networks, inbound, outbound });
+        places[zones.len()] = parent_node.map(|node| node.place.clone());
+        let name = key.name.clone();
+        zones.push(Zone { name, networks, inbound, outbound, parent, umbrella, inherit });
     }
+    ancestry(&zones, &places, faults);
     decode::at_most(seen.len(), limits::ZONE_NETWORKS_MAX, node, "networks of zones", faults);
     zones
 }
@@ -64,16 +87,34 @@ fn permitted(node: &Node, key: &str, services: &[Service], faults: &mut Faults) 
 
 /// The service of that name.
 pub(super) fn service_named(name: &str, node: &Node, services: &[Service], faults: &mut Faults) -> Option<ServiceId> {
-    let found = services.iter().position(|service| service.name == name).map(|at| ServiceId(at as u32));
-    if found.is_none() {
-        let message = format!("no service is called `{name}`");
-        let known = services.iter().map(|service| &*service.name);
-        let hint = match nearest(name, known.clone()) {
-            Some(meant) => format!("was `{meant}` meant?"),
-            None if services.is_empty() => "there is none: add it under `services:`".to_owned(),
-            None => format!("services: {}", known.take(12).collect::<Vec<_>>().join(", ")),
-        };
-        faults.add_hint(node.place.clone(), message, hint);
+    let known = services.iter().map(|service| &*service.name);
+    decode::named_one(name, node, "service", "services", known, faults).map(ServiceId)
+}
+
+/// The zone of that name.
+pub(super) fn zone_named(name: &str, node: &Node, zones: &[&str], faults: &mut Faults) -> Option<ZoneId> {
+    decode::named_one(name, node, "zone", "zones", zones.iter().copied(), faults).map(ZoneId)
+}
+
+/// A zone, or one of a list.
+pub(super) fn zones_named(node: &Node, what: &str, zones: &[&str], faults: &mut Faults) -> Vec<ZoneId> {
+    let one = |item| {
+        let name = decode::text(item, what, faults)?;
+        zone_named(name, item, zones, faults)
+    };
+    decode::some(node).iter().filter_map(one).collect()
+}
+
+/// Every zone's parents come to an end.
+fn ancestry(zones: &[Zone], places: &[Option<Place>], faults: &mut Faults) {
+    for (id, place) in (0..).map(ZoneId).zip(places) {
+        let Some(place) = place else { continue };
+        let zone = &zones[id.0 as usize].name;
+        if lineage(zones, id).skip(1).take(zones.len()).any(|above| above == id) {
+            faults.add(place.clone(), format!("zone `{zone}` is above itself"));
+        } else if lineage(zones, id).nth(limits::ZONE_DEPTH_MAX).is_some() {
+            let message = format!("zone `{zone}` has more than {} zones above it", limits::ZONE_DEPTH_MAX - 1);
+            faults.add(place.clone(), message);
+        }
     }
-    found
 }

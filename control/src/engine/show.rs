@@ -12,7 +12,7 @@ use super::gather::{Answers, Wanted};
 use crate::config::Config;
 use crate::mailbox::{CoreReport, CounterValue, FlowRecord, SessionSummary};
 use crate::metrics::{self, Own};
-use crate::policy::Policy;
+use crate::policy::{Choice, Policy};
 use crate::requests::{Version, protocol};
 use crate::tproxy::{Flags, Record};
 
@@ -166,7 +166,12 @@ pub(super) fn policy(policy: &Policy) -> Value {
         json!({
             "address": listener.address,
             "port": listener.port,
-            "service": policy.service(listener.service).name,
+            "protocol": listener.protocol.name(),
+            "service": match &listener.choice {
+                Choice::Service(service) => Some(&policy.service(*service).name),
+                Choice::Zones { .. } => None,
+            },
+            "services": listener.choice.services().iter().map(|id| &policy.service(*id).name).collect::<Vec<_>>(),
         })
     });
     let interfaces = policy.interfaces().iter().map(|interface| {

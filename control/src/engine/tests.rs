@@ -415,6 +415,9 @@ fn policy_names_what_is_in_it() {
     let (mut engine, _boxes) = engine(1, 8);
     let policy = json(done(engine.handle(0, NOBODY, ApiRequest::Policy)));
     assert_eq!((&policy["generation"], &policy["services"]), (&json!(1), &json!(["web"])));
-    assert_eq!(policy["listeners"][0], json!({ "address": null, "port": 50080, "service": "web" }));
+    assert_eq!(
+        policy["listeners"][0],
+        json!({ "address": null, "port": 50080, "protocol": "both", "service": "web", "services": ["web"] })
+    );
     assert_eq!(policy["rules"], 2);
 }

@@ -4,16 +4,18 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
+use super::best_match::Index;
 use super::chains::{Chains, check_sets};
-use super::listeners::Listeners;
+use super::listeners::{Choice, Listeners};
 use super::network::{Interface, InterfaceId, Route};
 use super::sets::Sets;
-use super::zones::{Zone, ZoneId};
-use super::{Permitted, Policy};
+use super::zones::{Zone, ZoneId, lineage};
+use super::{NatPolicyId, Permitted, Policy, Service, ServiceId};
 use crate::config::Config;
 use crate::faults::{Faults, Place};
+use crate::limits;
 use crate::prefix::PrefixMap;
-use crate::rules;
+use crate::rules::{self, Ruleset, TableKind};
 
 impl Policy {
     /// Compiles a configuration. What [`crate::config`] has read compiles; faults are of configurations put together by
@@ -27,6 +29,9 @@ impl Policy {
     pub fn compile_after(config: &Config, generation: u64, before: Option<&Policy>) -> Result<Policy, Faults> {
         let mut faults = Faults::new();
         references(config, &mut faults);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
         rules::check::ruleset(&config.rules, &mut faults);
         let listeners_by_address = Listeners::new(&config.listeners).unwrap_or_else(|id| {
             let port = config.listeners[id.0 as usize].port;
@@ -53,6 +58,10 @@ impl Policy {
             broadcasts: config.interfaces.iter().flat_map(|i| &i.addresses).filter_map(directed_broadcast).collect(),
             zones_by_network,
             listeners_by_address,
+            best_match: Index::new(&config.policy_rules, &config.zones),
+            policy_rules: config.policy_rules.clone(),
+            nat_policies: config.nat_policies.clone(),
+            tables: tables(&config.rules),
             chains: Chains::compile(&config.rules, &config.interfaces, &sets, before.map(|before| &before.chains)),
             sets,
             interfaces: config.interfaces.clone(),
@@ -63,27 +72,54 @@ impl Policy {
     }
 }
 
-/// Every index in the configuration leads somewhere, so that no look-up on a core can fail.
+/// Every index in the configuration leads somewhere, so that no look-up on a core can fail, and every chain of zones
+/// ends.
 fn references(config: &Config, faults: &mut Faults) {
     let mut must = |holds: bool, what: &str| {
         if !holds {
             faults.add(Place::file(&config.file), format!("{what} that does not exist"));
         }
     };
+    let service = |id: &ServiceId| (id.0 as usize) < config.services.len();
+    let zone = |id: &ZoneId| (id.0 as usize) < config.zones.len();
+    let interface = |id: &InterfaceId| id.index() < config.interfaces.len();
+    let policy = |id: &NatPolicyId| (id.0 as usize) < config.nat_policies.len();
     for listener in &config.listeners {
-        must((listener.service.0 as usize) < config.services.len(), "a listener names a service");
+        must(listener.choice.services().iter().all(service), "a listener names a service");
+        if let Choice::Zones { services, .. } = &listener.choice {
+            must(services.keys().all(|(a, b)| a.iter().chain(b).all(zone)), "a listener names a zone");
+        }
     }
     for route in &config.routes {
-        must(route.interface.index() < config.interfaces.len(), "a route names an interface");
+        must(interface(&route.interface), "a route names an interface");
     }
-    for Zone { inbound, outbound, .. } in &config.zones {
+    for Zone { inbound, outbound, parent, .. } in &config.zones {
+        must(parent.iter().all(zone), "a zone names a parent");
         for permitted in [inbound, outbound] {
             if let Permitted::Only(services) = permitted {
-                must(services.iter().all(|s| (s.0 as usize) < config.services.len()), "a zone names a service");
+                must(services.iter().all(service), "a zone names a service");
                 must(services.is_sorted(), "a zone has an order of services");
             }
         }
     }
+    for Service { snat, dnat, limit_target_zones_to, .. } in &config.services {
+        must(snat.iter().chain(dnat).all(policy), "a service names a NAT policy");
+        must(limit_target_zones_to.iter().all(zone), "a service names a zone");
+    }
+    for rule in &config.policy_rules {
+        must(service(&rule.service), "a policy rule names a service");
+        must(rule.src_zone.iter().chain(&rule.dst_zone).all(zone), "a policy rule names a zone");
+        must(rule.src_iface.iter().chain(&rule.dst_iface).all(interface), "a policy rule names an interface");
+    }
+    let ends = |zone: usize| lineage(&config.zones, ZoneId(zone as u32)).nth(limits::ZONE_DEPTH_MAX).is_none();
+    must((0..config.zones.len()).all(ends), "a zone has an end of its parents");
+}
+
+/// Which tables the file names, by their number.
+fn tables(rules: &Ruleset) -> [bool; TableKind::ALL.len()] {
+    let mut tables = [false; TableKind::ALL.len()];
+    rules.tables.iter().for_each(|table| tables[table.kind as usize] = true);
+    tables
 }
 
 fn zones_by_network(config: &Config, faults: &mut Faults) -> PrefixMap<ZoneId> {

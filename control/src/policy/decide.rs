@@ -1,14 +1,30 @@
 //! The decision about a new flow, in the order of its way. The only code that decides.
+//!
+//! ```text
+//! PREROUTING   raw → mangle → entries, tproxy → nat (what was not taken)
+//! INPUT        mangle → filter → nat          what was taken goes on: listener or policy rules → service → server
+//! FORWARD      mangle → filter                then POSTROUTING: mangle → nat
+//! server leg   OUTPUT: raw → mangle → nat → filter, then POSTROUTING: mangle → nat
+//! ```
+//!
+//! Table tproxy's OUTPUT is for connections that programs on the gateway make ([`Policy::decide_output`]), and not for
+//! those of proxies to their servers: these have been through a proxy, and would come to it again. A translation that
+//! cannot be made ends the flow; `NOTRACK` keeps a flow from table nat, as it does in Linux, and means nothing to a
+//! flow that was taken.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::chains::{End, Seen};
-use super::services::Source;
+use super::chains::Seen;
 use super::trace::{Step, Trace};
-use super::tuple::{EntryMatch, NewFlow, TCP};
+use super::translation::NatKind;
+use super::tuple::{EntryMatch, NewFlow};
 use super::verdict::{Decision, DropReason, Logs, RuleRef, Verdict};
-use super::{InterfaceId, ListenerId, Memory, Policy, ServiceId};
+use super::{InterfaceId, Memory, Policy};
 use crate::rules::{Hook, TableKind};
+use way::{Passed, Way};
+
+mod serve;
+mod way;
 
 /// What the tproxy features make of a flow.
 enum Taken {
@@ -18,6 +34,25 @@ enum Taken {
     Marked,
     /// It is redirected to a local address.
     To { local: SocketAddr, rule: Option<RuleRef> },
+}
+
+/// Where a flow comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// An interface.
+    Wire,
+    /// A program on the gateway.
+    Gateway,
+}
+
+impl Origin {
+    /// The first hook of its way.
+    fn hook(self) -> Hook {
+        match self {
+            Origin::Wire => Hook::Prerouting,
+            Origin::Gateway => Hook::Output,
+        }
+    }
 }
 
 impl Policy {
@@ -30,207 +65,215 @@ impl Policy {
         memory: &mut Memory,
         trace: &mut T,
     ) -> Decision {
-        match self.take(flow, entry, memory, trace) {
-            Err(ended) => ended,
-            Ok(Taken::To { local, rule }) => self.redirected(flow, local, rule, memory, trace),
-            Ok(Taken::Marked) => self.untouched(flow, true, memory, trace),
-            Ok(Taken::Untouched) => self.untouched(flow, false, memory, trace),
-        }
+        let mut way = Way::new(self, flow, Some(flow.interface), memory, trace);
+        let verdict = way.arrive(entry).unwrap_or_else(|ended| ended);
+        way.decision(verdict)
     }
 
-    /// PREROUTING: socket entries are consulted before the rules of table tproxy.
-    fn take<T: Trace>(
+    /// Decides about a connection that a program on the gateway makes (a local service, a socket of another program):
+    /// `flow.interface` does not count. Forward means that it may leave.
+    pub fn decide_output<T: Trace>(
         &self,
         flow: &NewFlow,
         entry: Option<&EntryMatch>,
         memory: &mut Memory,
         trace: &mut T,
-    ) -> Result<Taken, Decision> {
+    ) -> Decision {
+        let mut way = Way::new(self, flow, None, memory, trace);
+        let verdict = way.depart(entry).unwrap_or_else(|ended| ended);
+        way.decision(verdict)
+    }
+}
+
+impl<T: Trace> Way<'_, T> {
+    fn arrive(&mut self, entry: Option<&EntryMatch>) -> Result<Verdict, Verdict> {
+        match self.take(Origin::Wire, entry)? {
+            Taken::To { local, rule } => self.taken(local, rule),
+            taken => {
+                self.tproxy(matches!(taken, Taken::Marked));
+                self.translate_destination(Hook::Prerouting)?;
+                self.untouched()
+            }
+        }
+    }
+
+    fn depart(&mut self, entry: Option<&EntryMatch>) -> Result<Verdict, Verdict> {
+        self.route();
+        match self.take(Origin::Gateway, entry)? {
+            Taken::To { local, rule } => self.taken(local, rule),
+            taken => {
+                self.tproxy(matches!(taken, Taken::Marked));
+                self.translate_destination(Hook::Output)?;
+                self.rule = self.pass(TableKind::Filter, Hook::Output)?;
+                let to = self.seen.destination.ip();
+                if self.policy.is_for_gateway(to) || to.is_loopback() {
+                    return self.input(Verdict::Local);
+                }
+                self.leave()?;
+                Ok(Verdict::Forward)
+            }
+        }
+    }
+
+    /// The first hook: entries are consulted before the rules of table tproxy, which come behind those of mangle.
+    fn take(&mut self, origin: Origin, entry: Option<&EntryMatch>) -> Result<Taken, Verdict> {
+        let hook = origin.hook();
+        self.pass(TableKind::Raw, hook)?;
+        let mangled = self.ask(TableKind::Mangle, hook)?;
         if let Some(entry) = entry {
-            trace.step(Step::Entry(entry));
+            self.trace.step(Step::Entry(entry));
             if entry.mark_only {
                 return Ok(Taken::Marked);
             }
-            trace.step(Step::Redirected(entry.local));
+            self.trace.step(Step::Redirected(entry.local));
             return Ok(Taken::To { local: entry.local, rule: None });
         }
-        let mut seen = arrived(flow, flow.destination, false);
-        match self.chains.walk(TableKind::Tproxy, Hook::Prerouting, &mut seen, memory, trace) {
-            End::Translate { rule, .. } => Err(dropped(DropReason::TproxyRule, Some(rule), false)),
-            End::Accept(_) => Ok(Taken::Untouched),
-            End::Drop(Some(rule)) => Err(dropped(DropReason::TproxyRule, Some(rule), false)),
-            End::Drop(None) => Err(dropped(DropReason::TproxyPolicy, None, false)),
-            End::Reject(kind, rule) => Err(Decision { rule: Some(rule), ..ended(Verdict::Reject(kind), false) }),
-            End::Redirect { address, port, rule } => {
-                let address = address.or_else(|| self.interface(flow.interface).first_address(flow.destination.ip()));
-                let Some(address) = address else {
-                    trace.step(Step::NoLocalAddress(flow.interface));
-                    return Err(dropped(DropReason::NoLocalAddress, Some(rule), true));
-                };
-                let port = if port == 0 { flow.destination.port() } else { port };
-                let local = SocketAddr::new(address, port);
-                trace.step(Step::Redirected(local));
-                Ok(Taken::To { local, rule: Some(rule) })
-            }
-        }
-    }
-
-    /// A flow that keeps its destination: for the gateway or for someone else, table filter decides.
-    fn untouched<T: Trace>(&self, flow: &NewFlow, tproxy: bool, memory: &mut Memory, trace: &mut T) -> Decision {
-        let to = flow.destination.ip();
-        let mut seen = arrived(flow, flow.destination, tproxy);
-        let (hook, verdict) = if self.is_for_gateway(to) {
-            trace.step(Step::ToGateway(flow.destination));
-            (Hook::Input, Verdict::Local)
-        } else {
-            seen.output = self.route(to).map(|route| route.interface);
-            trace.step(Step::ToOthers(to, seen.output));
-            (Hook::Forward, Verdict::Forward)
+        let asked = match mangled {
+            Passed::Redirect { .. } => mangled,
+            _ => self.ask(TableKind::Tproxy, hook)?,
         };
-        match self.filter(hook, &mut seen, memory, trace) {
-            Ok(rule) => Decision {
-                rule,
-                mark: seen.mark,
-                connmark: seen.connmark,
-                untracked: seen.untracked,
-                logs: seen.logs,
-                ..ended(verdict, tproxy)
-            },
-            Err(ended) => ended,
-        }
-    }
-
-    /// A redirected flow: the firewall around it, then who takes it, then who permits it.
-    fn redirected<T: Trace>(
-        &self,
-        flow: &NewFlow,
-        local: SocketAddr,
-        rule: Option<RuleRef>,
-        memory: &mut Memory,
-        trace: &mut T,
-    ) -> Decision {
-        trace.step(Step::ToGateway(local));
-        if let Err(ended) = self.filter(Hook::Input, &mut arrived(flow, local, true), memory, trace) {
-            return ended;
-        }
-        let listener = self.listener_at(local);
-        trace.step(Step::Listener(local, listener));
-        let Some(listener) = listener else { return dropped(DropReason::NoListener, rule, true) };
-        self.permitted(flow, listener, local, memory, trace)
-            .map_or_else(|ended| ended.with_rule(rule), |d| d.with_rule(rule))
-    }
-
-    /// Zones and the connection to the server. Permission is checked before any address is rewritten: it is the zone
-    /// of the server the client meant that counts, or of the server that the router names in its place.
-    fn permitted<T: Trace>(
-        &self,
-        flow: &NewFlow,
-        listener: ListenerId,
-        local: SocketAddr,
-        memory: &mut Memory,
-        trace: &mut T,
-    ) -> Result<Decision, Decision> {
-        let service = self.listener(listener).service;
-        if flow.protocol != TCP {
-            trace.step(Step::NoProxyForProtocol(service, flow.protocol));
-            return Err(dropped(DropReason::NoProxyForProtocol, None, true));
-        }
-        let server = self.server(flow, service);
-        if self.is_own(server.ip()) {
-            trace.step(Step::ConnectedDirectly(server));
-            return Err(dropped(DropReason::ConnectedDirectly, None, true));
-        }
-        let client_zone = self.zone_of(flow.source.ip());
-        let server_zone = self.zone_of(server.ip());
-        let refused = |reason| Decision { client_zone, server_zone, ..dropped(reason, None, true) };
-
-        let allowed = client_zone.is_some_and(|zone| self.zone(zone).outbound.allows(service));
-        trace.step(Step::ClientZone(flow.source.ip(), client_zone, service, allowed));
-        if !allowed {
-            return Err(refused(client_zone.map_or(DropReason::NoZone, |_| DropReason::OutboundDenied)));
-        }
-        let allowed = server_zone.is_some_and(|zone| self.zone(zone).inbound.allows(service));
-        trace.step(Step::ServerZone(server.ip(), server_zone, service, allowed));
-        if !allowed {
-            return Err(refused(server_zone.map_or(DropReason::NoZone, |_| DropReason::InboundDenied)));
-        }
-        self.leaving(flow, service, server, memory, trace).map_err(|ended| Decision {
-            client_zone,
-            server_zone,
-            ..ended
-        })?;
-        Ok(Decision {
-            client_zone,
-            server_zone,
-            ..ended(Verdict::Proxy { service, listener: Some(listener), local }, true)
-        })
-    }
-
-    /// The server of the flow. A router that names none of the flow's family leads nowhere; the data plane refuses it.
-    fn server(&self, flow: &NewFlow, service: ServiceId) -> SocketAddr {
-        self.service(service).server(flow.destination).unwrap_or(flow.destination)
-    }
-
-    /// OUTPUT: the connection to the server is the gateway's own, from the foreign address.
-    fn leaving<T: Trace>(
-        &self,
-        flow: &NewFlow,
-        service: ServiceId,
-        server: SocketAddr,
-        memory: &mut Memory,
-        trace: &mut T,
-    ) -> Result<Option<RuleRef>, Decision> {
-        let output = self.route(server.ip()).map(|route| route.interface);
-        let source = match self.service(service).source {
-            Source::Client => flow.source,
-            Source::Address(address) => address,
-            Source::Gateway => SocketAddr::new(self.source_towards(server.ip(), output), 0),
+        let Passed::Redirect { address, port, rule } = asked else { return Ok(Taken::Untouched) };
+        let to = self.flow.destination;
+        let Some(address) = address.or_else(|| self.redirect_address(origin, to.ip())) else {
+            self.trace.step(Step::NoLocalAddress(self.flow.interface));
+            self.tproxy(true);
+            self.rule = Some(rule);
+            return Err(Verdict::Drop(DropReason::NoLocalAddress));
         };
-        trace.step(Step::FromGateway(server, output));
-        let mut seen = Seen { input: None, output, source, ..arrived(flow, server, true) };
-        self.filter(Hook::Output, &mut seen, memory, trace)
+        let local = SocketAddr::new(address, if port == 0 { to.port() } else { port });
+        self.trace.step(Step::Redirected(local));
+        Ok(Taken::To { local, rule: Some(rule) })
     }
 
-    /// The gateway's first address on the way to a server; unspecified where there is no way.
-    fn source_towards(&self, server: IpAddr, output: Option<InterfaceId>) -> IpAddr {
-        let address = output.and_then(|output| self.interface(output).first_address(server));
-        address.unwrap_or(if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() })
-    }
-
-    /// Table filter at one hook: the rule that accepts, or how the flow ends.
-    fn filter<T: Trace>(
-        &self,
-        hook: Hook,
-        seen: &mut Seen,
-        memory: &mut Memory,
-        trace: &mut T,
-    ) -> Result<Option<RuleRef>, Decision> {
-        match self.chains.walk(TableKind::Filter, hook, seen, memory, trace) {
-            End::Translate { rule, .. } => Err(dropped(DropReason::FilterRule, Some(rule), seen.tproxy)),
-            End::Accept(rule) => Ok(rule),
-            End::Drop(Some(rule)) => Err(dropped(DropReason::FilterRule, Some(rule), seen.tproxy)),
-            End::Drop(None) => Err(dropped(DropReason::FilterPolicy, None, seen.tproxy)),
-            End::Reject(kind, rule) => Err(Decision { rule: Some(rule), ..ended(Verdict::Reject(kind), seen.tproxy) }),
-            // Reading refuses TPROXY outside table tproxy; were it to slip through, the flow must not pass unproxied.
-            End::Redirect { rule, .. } => Err(dropped(DropReason::NoListener, Some(rule), seen.tproxy)),
+    /// `TPROXY` without `--on-ip`: the interface's first address; for what the gateway itself sends, loopback.
+    fn redirect_address(&self, origin: Origin, like: IpAddr) -> Option<IpAddr> {
+        match origin {
+            Origin::Wire => self.policy.interface(self.flow.interface).first_address(like),
+            Origin::Gateway => Some(loopback(like)),
         }
+    }
+
+    /// A flow that keeps its destination, or got another one from table nat: for the gateway or for someone else.
+    fn untouched(&mut self) -> Result<Verdict, Verdict> {
+        let to = self.seen.destination;
+        if self.policy.is_for_gateway(to.ip()) {
+            self.trace.step(Step::ToGateway(to));
+            return self.input(Verdict::Local);
+        }
+        self.route();
+        self.trace.step(Step::ToOthers(to.ip(), self.seen.output));
+        self.forward()
+    }
+
+    /// INPUT, for what is not taken.
+    fn input(&mut self, verdict: Verdict) -> Result<Verdict, Verdict> {
+        self.pass(TableKind::Mangle, Hook::Input)?;
+        self.rule = self.pass(TableKind::Filter, Hook::Input)?;
+        self.translate_source(Hook::Input)?;
+        Ok(verdict)
+    }
+
+    /// FORWARD, and out.
+    fn forward(&mut self) -> Result<Verdict, Verdict> {
+        self.pass(TableKind::Mangle, Hook::Forward)?;
+        let rule = self.pass(TableKind::Filter, Hook::Forward)?;
+        self.rule = self.rule.or(rule);
+        self.leave()?;
+        Ok(Verdict::Forward)
+    }
+
+    /// POSTROUTING.
+    fn leave(&mut self) -> Result<(), Verdict> {
+        self.pass(TableKind::Mangle, Hook::Postrouting)?;
+        self.translate_source(Hook::Postrouting)
+    }
+
+    /// A redirected flow: the firewall around it, then who takes it. Tables nat do not see it: the redirection is its
+    /// translation.
+    fn taken(&mut self, local: SocketAddr, rule: Option<RuleRef>) -> Result<Verdict, Verdict> {
+        self.tproxy(true);
+        self.seen.destination = local;
+        self.seen.output = None;
+        self.trace.step(Step::ToGateway(local));
+        self.pass(TableKind::Mangle, Hook::Input)?;
+        self.pass(TableKind::Filter, Hook::Input)?;
+        self.rule = rule;
+        self.serve(local)
+    }
+
+    fn tproxy(&mut self, taken: bool) {
+        self.seen.tproxy = taken;
+    }
+
+    /// Finds the interface that leads to the destination.
+    fn route(&mut self) {
+        self.seen.output = self.policy.route(self.seen.destination.ip()).map(|route| route.interface);
+    }
+
+    /// `DNAT` and `REDIRECT`.
+    fn translate_destination(&mut self, hook: Hook) -> Result<(), Verdict> {
+        if self.seen.untracked {
+            return Ok(());
+        }
+        let Passed::Translate { mut range, rule } = self.ask(TableKind::Nat, hook)? else { return Ok(()) };
+        let from = self.seen.destination;
+        if range.kind == NatKind::Redirect {
+            let own = match (hook, self.seen.input) {
+                (Hook::Prerouting, Some(input)) => self.policy.interface(input).first_address(from.ip()),
+                _ => Some(loopback(from.ip())),
+            };
+            let own = own.ok_or_else(|| self.no_address(range.kind, self.seen.input, rule))?;
+            range.addresses = Some((own, own));
+        }
+        let range = range.narrowed(self.seen.source.ip(), from.ip());
+        self.nat.destination = Some(range);
+        self.seen.destination = self.translated(from, range);
+        self.trace.step(Step::Translated(range.kind, from, self.seen.destination));
+        if hook == Hook::Output {
+            self.route();
+        }
+        Ok(())
+    }
+
+    /// `SNAT` and `MASQUERADE`.
+    fn translate_source(&mut self, hook: Hook) -> Result<(), Verdict> {
+        if self.seen.untracked {
+            return Ok(());
+        }
+        let Passed::Translate { mut range, rule } = self.ask(TableKind::Nat, hook)? else { return Ok(()) };
+        let from = self.seen.source;
+        if range.kind == NatKind::Masquerade {
+            let own = self.seen.output.and_then(|output| self.policy.interface(output).first_address(from.ip()));
+            let own = own.ok_or_else(|| self.no_address(range.kind, self.seen.output, rule))?;
+            range.addresses = Some((own, own));
+        }
+        let range = range.narrowed(from.ip(), self.seen.destination.ip());
+        self.nat.source = Some(range);
+        self.seen.source = self.translated(from, range);
+        self.trace.step(Step::Translated(range.kind, from, self.seen.source));
+        Ok(())
+    }
+
+    fn no_address(&mut self, kind: NatKind, interface: Option<InterfaceId>, rule: RuleRef) -> Verdict {
+        self.trace.step(Step::NoNatAddress(kind, interface));
+        self.rule = Some(rule);
+        Verdict::Drop(DropReason::NoNatAddress)
     }
 }
 
-impl Decision {
-    fn with_rule(self, rule: Option<RuleRef>) -> Decision {
-        Decision { rule: self.rule.or(rule), ..self }
-    }
+fn loopback(like: IpAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() }
 }
 
-fn arrived(flow: &NewFlow, destination: SocketAddr, tproxy: bool) -> Seen {
+/// A flow as it meets the first hook.
+fn arrived(flow: &NewFlow, input: Option<InterfaceId>) -> Seen {
     Seen {
-        input: Some(flow.interface),
+        input,
         output: None,
         protocol: flow.protocol,
         source: flow.source,
-        destination,
-        tproxy,
+        destination: flow.destination,
+        tproxy: false,
         packet: flow.packet,
         mark: 0,
         connmark: 0,
@@ -238,12 +281,4 @@ fn arrived(flow: &NewFlow, destination: SocketAddr, tproxy: bool) -> Seen {
         logs: Logs::default(),
         original: (flow.source, flow.destination),
     }
-}
-
-fn ended(verdict: Verdict, tproxy: bool) -> Decision {
-    Decision { tproxy, ..Decision::new(verdict) }
-}
-
-fn dropped(reason: DropReason, rule: Option<RuleRef>, tproxy: bool) -> Decision {
-    Decision { rule, ..ended(Verdict::Drop(reason), tproxy) }
 }

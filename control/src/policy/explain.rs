@@ -1,15 +1,17 @@
 //! Why a flow is decided as it is: the decision's own steps, each in a sentence with file and line.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 
 use serde::Serialize;
 
 use super::chains::RuleInfo;
-use super::trace::{Criterion, Step, Trace};
+use super::translation::{Nat, NatRange};
 use super::tuple::{EntryMatch, NewFlow, protocol_name};
 use super::verdict::{Decision, Verdict};
-use super::{InterfaceId, Listener, Memory, Policy, RuleRef, ServiceId, ZoneId};
-use crate::limits::EXPLANATION_STEPS_MAX;
+use super::{Kind, Listener, Memory, Policy, ServiceId, ZoneId};
+use told::Told;
+
+mod told;
 
 /// A decision and all that led to it; serializes to the JSON that tools rely on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,16 +24,24 @@ pub struct Explanation {
     pub sentence: String,
     /// Whether `-m tproxy` is true for the flow.
     pub tproxy: bool,
-    /// The service, for `proxy`.
+    /// The service that was chosen: that takes the flow, forwards or denies it, or was not permitted.
     pub service: Option<String>,
     /// The listener as `address:port`, `*` for all addresses; for `proxy`.
     pub listener: Option<String>,
+    /// Id of the policy rule that chose the service.
+    pub policy_rule: Option<u32>,
     /// The rule that decided.
     pub rule: Option<RuleExplained>,
     /// The zones of client and server, as far as they were looked up.
     pub zones: ZonesExplained,
-    /// The mapping that a tproxy feature makes.
+    /// What becomes of its addresses.
     pub nat: Option<NatExplained>,
+    /// The mark of its packets.
+    pub mark: u32,
+    /// Whether its packets are not tracked.
+    pub untracked: bool,
+    /// LOG rules it meets.
+    pub logs: Vec<RuleExplained>,
     /// Generation of the policy that decided.
     pub generation: u64,
     /// Each step, in order.
@@ -64,19 +74,23 @@ pub struct ZonesExplained {
     pub server: Option<String>,
 }
 
-/// The implicit mapping of a redirected flow.
+/// What becomes of a flow's addresses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NatExplained {
     /// The destination the client meant.
     pub from: String,
-    /// The local address it is taken to.
-    pub to: String,
+    /// The local address it is redirected to.
+    pub to: Option<String>,
+    /// The destination that is put in its place: of the flow, or of the proxy's connection to its server.
+    pub destination: Option<String>,
+    /// The source that is put in its place, likewise.
+    pub source: Option<String>,
 }
 
 impl Policy {
     /// Decides about a flow and tells why.
     pub fn explain(&self, flow: &NewFlow, entry: Option<&EntryMatch>) -> Explanation {
-        let mut told = Told { policy: self, flow, steps: Vec::new(), left_out: 0, local: None };
+        let mut told = Told::new(self, flow);
         told.say(format_args!(
             "a new {} flow arrives on {}: {} → {}",
             protocol_name(flow.protocol),
@@ -85,20 +99,15 @@ impl Policy {
             flow.destination
         ));
         let decision = self.decide(flow, entry, &mut Memory::observer(), &mut told);
-        let Told { mut steps, left_out, local, .. } = told;
-        if left_out > 0 {
-            steps.push(format!("({left_out} more steps are not shown)"));
-        }
-        let (service, listener) = match decision.verdict {
-            Verdict::Proxy { service, listener, .. } => {
-                let listener = listener.map(|listener| {
-                    let Listener { address, port, .. } = self.listener(listener);
-                    format!("{}:{port}", address.map_or("*".to_owned(), |address| address.to_string()))
-                });
-                (Some(self.service(service).name.clone()), listener)
-            }
-            _ => (None, None),
+        let local = told.local.take();
+        let listener = match decision.verdict {
+            Verdict::Proxy { listener, .. } => listener.map(|listener| {
+                let Listener { address, port, .. } = self.listener(listener);
+                format!("{}:{port}", address.map_or("*".to_owned(), |address| address.to_string()))
+            }),
+            _ => None,
         };
+        let service = decision.service.map(|service| self.service(service).name.clone());
         let zone = |id: Option<ZoneId>| id.map(|id| self.zone(id).name.clone());
         Explanation {
             verdict: verdict_name(decision.verdict),
@@ -107,21 +116,33 @@ impl Policy {
             tproxy: decision.tproxy,
             service,
             listener,
+            policy_rule: decision.policy_rule.map(|chosen| self.policy_rule(chosen.rule).id),
             rule: decision.rule.map(|rule| RuleExplained::new(self.rule(rule))),
             zones: ZonesExplained { client: zone(decision.client_zone), server: zone(decision.server_zone) },
-            nat: local.map(|to| NatExplained { from: flow.destination.to_string(), to }),
+            nat: NatExplained::new(flow, local, &decision.nat),
+            mark: decision.mark,
+            untracked: decision.untracked,
+            logs: decision.logs.rules().iter().map(|rule| RuleExplained::new(self.rule(*rule))).collect(),
             generation: self.generation,
-            steps,
+            steps: told.steps(),
         }
     }
 
     fn sentence(&self, decision: &Decision) -> String {
+        let name = |service: ServiceId| &self.service(service).name;
+        let denying = decision.service.filter(|service| matches!(self.service(*service).kind, Kind::Deny(_)));
         match decision.verdict {
-            Verdict::Proxy { service, .. } => format!("service {} takes the flow", self.service(service).name),
+            Verdict::Proxy { service, .. } => format!("service {} takes the flow", name(service)),
+            Verdict::Forward if decision.service.is_some() || decision.nat != Nat::default() => {
+                "the flow is forwarded, its addresses translated where that is said".to_owned()
+            }
             Verdict::Forward => "the flow is forwarded untouched".to_owned(),
             Verdict::Local => "the flow is for the gateway itself".to_owned(),
             Verdict::Drop(reason) => reason.sentence().to_owned(),
-            Verdict::Reject(kind) => kind.sentence().to_owned(),
+            Verdict::Reject(kind) => match denying {
+                Some(service) => format!("service {} denies the flow and answers {}", name(service), kind.name()),
+                None => kind.sentence().to_owned(),
+            },
         }
     }
 }
@@ -136,6 +157,16 @@ impl RuleExplained {
             line: info.place.line,
             text: info.text.clone(),
         }
+    }
+}
+
+impl NatExplained {
+    fn new(flow: &NewFlow, to: Option<String>, nat: &Nat) -> Option<NatExplained> {
+        let end = |range: &Option<NatRange>| range.as_ref().map(ToString::to_string);
+        let (destination, source) = (end(&nat.destination), end(&nat.source));
+        let from = flow.destination.to_string();
+        let any = to.is_some() || destination.is_some() || source.is_some();
+        any.then_some(NatExplained { from, to, destination, source })
     }
 }
 
@@ -157,132 +188,6 @@ fn reason_name(verdict: Verdict) -> Option<&'static str> {
     }
 }
 
-/// The listener that writes down.
-struct Told<'a> {
-    policy: &'a Policy,
-    flow: &'a NewFlow,
-    steps: Vec<String>,
-    left_out: usize,
-    local: Option<String>,
-}
-
-impl Trace for Told<'_> {
-    fn step(&mut self, step: Step<'_>) {
-        let policy = self.policy;
-        let chain = |id| {
-            let (table, name) = policy.chains.name(id);
-            format!("{} {name}", table.name())
-        };
-        match step {
-            Step::Entry(EntryMatch { local, foreign, mark_only: false }) => {
-                self.say(format_args!("tproxy entry: foreign address {foreign} is listened on by {local}; rules of table tproxy are not asked"));
-            }
-            Step::Entry(EntryMatch { foreign, .. }) => {
-                self.say(format_args!("tproxy entry: {foreign} is marked, its address stays"));
-            }
-            Step::NoTable(table) => {
-                self.say(format_args!("the file has no table {}: everything passes it", table.name()));
-            }
-            Step::Rule(rule, mismatch) => self.rule(rule, mismatch),
-            Step::Returned { from, to } => self.say(format_args!("{} ends: back in {}", chain(from), chain(to))),
-            Step::ChainPolicy(id) => {
-                let name = policy.chains.policy(id).name();
-                self.say(format_args!("{} ends: its policy is {name}", chain(id)));
-            }
-            Step::NotRedirectable => self.say(format_args!("only TCP and UDP are redirected: the flow stays as it is")),
-            Step::Redirected(local) => {
-                self.local = Some(local.to_string());
-                self.say(format_args!("redirected to {local}; -m tproxy is true from here on"));
-            }
-            Step::NoLocalAddress(interface) => self.say(format_args!(
-                "should be redirected, but {} has no address of the family of {}",
-                self.policy.interface(interface).name,
-                self.flow.destination.ip()
-            )),
-            Step::ToGateway(to) => self.say(format_args!("{to} is the gateway: filter INPUT is asked")),
-            Step::ToOthers(to, None) => {
-                self.say(format_args!("{to} is someone else, and no route leads there: filter FORWARD is asked"));
-            }
-            Step::ToOthers(to, Some(output)) => {
-                let name = self.interface(output);
-                self.say(format_args!("{to} is someone else, beyond {name}: filter FORWARD is asked"));
-            }
-            Step::Listener(local, None) => self.say(format_args!("no listener stands at {local}")),
-            Step::Listener(local, Some(listener)) => {
-                let name = self.service(policy.listener(listener).service);
-                self.say(format_args!("the listener at {local} belongs to service {name}"));
-            }
-            Step::NoProxyForProtocol(service, protocol) => {
-                let (name, protocol) = (self.service(service), protocol_name(protocol));
-                self.say(format_args!("service {name} takes TCP only, and this is {protocol}"));
-            }
-            Step::ConnectedDirectly(server) => {
-                self.say(format_args!("the server would be {server}, which is the gateway itself"));
-            }
-            Step::ClientZone(address, zone, service, allowed) => {
-                self.zone("client", address, zone, "outbound_services", service, allowed);
-            }
-            Step::ServerZone(address, zone, service, allowed) => {
-                self.zone("server", address, zone, "inbound_services", service, allowed);
-            }
-            Step::FromGateway(server, output) => {
-                let way = output.map_or("where no route leads", |output| self.interface(output));
-                self.say(format_args!("the gateway connects to {server}, beyond {way}: filter OUTPUT is asked"));
-            }
-        }
-    }
-}
-
-impl<'a> Told<'a> {
-    fn say(&mut self, sentence: fmt::Arguments<'_>) {
-        if self.steps.len() < EXPLANATION_STEPS_MAX {
-            self.steps.push(sentence.to_string());
-        } else {
-            self.left_out += 1;
-        }
-    }
-
-    fn rule(&mut self, rule: RuleRef, mismatch: Option<Criterion>) {
-        let RuleInfo { table, chain, index, place, text } = self.policy.rule(rule);
-        let (table, file, line) = (table.name(), &place.file, place.line);
-        let mut outcome = String::from("matches");
-        if let Some(criterion) = mismatch {
-            outcome.clear();
-            let _ = write!(outcome, "does not match ({})", criterion.name());
-        }
-        self.say(format_args!("{table} {chain} rule {index} ({file}:{line}): {text}: {outcome}"));
-    }
-
-    fn zone(
-        &mut self,
-        role: &str,
-        address: impl Display,
-        zone: Option<ZoneId>,
-        list: &str,
-        service: ServiceId,
-        allowed: bool,
-    ) {
-        let service = self.service(service);
-        match zone.map(|zone| &self.policy.zone(zone).name) {
-            None => self.say(format_args!("the {role} {address} is in no zone: nothing is permitted")),
-            Some(zone) if allowed => {
-                self.say(format_args!("the {role} {address} is in zone {zone}, whose {list} permit {service}"));
-            }
-            Some(zone) => {
-                self.say(format_args!("the {role} {address} is in zone {zone}, whose {list} do not permit {service}"));
-            }
-        }
-    }
-
-    fn interface(&self, id: InterfaceId) -> &'a str {
-        &self.policy.interface(id).name
-    }
-
-    fn service(&self, id: ServiceId) -> &'a str {
-        &self.policy.service(id).name
-    }
-}
-
 impl Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.verdict, self.sentence)?;
@@ -296,15 +201,24 @@ impl Display for Explanation {
                 rule.table, rule.chain, rule.index, rule.file, rule.line, rule.text
             )?;
         }
-        if let (Some(service), Some(listener)) = (&self.service, &self.listener) {
-            write!(f, "\n  service  {service}, by the listener at {listener}")?;
+        match (&self.service, &self.listener, self.policy_rule) {
+            (Some(service), Some(listener), _) => write!(f, "\n  service  {service}, by the listener at {listener}")?,
+            (Some(service), None, Some(id)) => write!(f, "\n  service  {service}, by policy rule {id}")?,
+            (Some(service), None, None) => write!(f, "\n  service  {service}")?,
+            (None, ..) => {}
         }
         if self.zones != ZonesExplained::default() {
             let name = |zone: &Option<String>| zone.clone().unwrap_or_else(|| "(none)".to_owned());
             write!(f, "\n  zones    {} → {}", name(&self.zones.client), name(&self.zones.server))?;
         }
         if let Some(nat) = &self.nat {
-            write!(f, "\n  mapped   {} to {}", nat.from, nat.to)?;
+            if let Some(to) = &nat.to {
+                write!(f, "\n  mapped   {} to {to}", nat.from)?;
+            }
+            let ends = [("destination", &nat.destination), ("source", &nat.source)];
+            for (end, range) in ends.into_iter().filter_map(|(end, range)| Some((end, range.as_ref()?))) {
+                write!(f, "\n  nat      {end} {range}")?;
+            }
         }
         f.write_str("\nsteps:")?;
         for (index, step) in self.steps.iter().enumerate() {

@@ -1,7 +1,16 @@
-//! Services: what is done with a flow that a listener takes. Plain values; the data plane gives them their meaning.
+//! Services: what is done with a flow that was chosen for one: a proxy serves it, it is forwarded untouched, or denied.
+//!
+//! Plain values; the data plane gives them their meaning. Which server a session is taken to is [`super::router`]'s
+//! matter, how addresses are mapped on the way there [`super::nat`]'s.
 
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use super::nat::NatPolicyId;
+use super::router::{ForgePort, Router};
+use super::tuple::{TCP, protocol_name};
+use super::verdict::{DropReason, RejectKind, Verdict};
+use super::zones::ZoneId;
 
 /// Index of a service, in the order of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,14 +21,23 @@ pub struct ServiceId(pub u32);
 pub struct Service {
     /// Its name.
     pub name: String,
-    /// Who reads the bytes.
-    pub proxy: Proxy,
+    /// What it does with the flow.
+    pub kind: Kind,
     /// When the client is answered.
     pub accept: Accept,
     /// Whose address the server sees.
     pub source: Source,
+    /// From which port the server is spoken to; none: from the client's own where the address is the client's, else
+    /// from a free one of the client port's class.
+    pub forge_port: Option<ForgePort>,
     /// Which server.
     pub router: Router,
+    /// Maps the source address on the way to the server.
+    pub snat: Option<NatPolicyId>,
+    /// Maps the server's address.
+    pub dnat: Option<NatPolicyId>,
+    /// Servers must be in one of these zones or below one; empty: in any.
+    pub limit_target_zones_to: Vec<ZoneId>,
     /// A session that moves no byte for so long ends.
     pub idle: Duration,
     /// A server that has not answered for so long counts as not there.
@@ -28,14 +46,15 @@ pub struct Service {
     pub max_sessions: u32,
 }
 
-impl Service {
-    /// The server for a client that meant `original`; none when the router names none of that family.
-    pub fn server(&self, original: SocketAddr) -> Option<SocketAddr> {
-        let Router::Directed(servers) = &self.router else { return Some(original) };
-        let server = servers.iter().find(|server| server.is_ipv4() == original.is_ipv4())?;
-        let port = if server.port() == 0 { original.port() } else { server.port() };
-        Some(SocketAddr::new(server.ip(), port))
-    }
+/// What a service does with a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A proxy stands between client and server (Zorp's Service).
+    Proxy(Proxy),
+    /// Forwarded, its addresses translated where router and NAT policies say so (Zorp's PFService).
+    Forward,
+    /// Ended (Zorp's DenyService).
+    Deny(Deny),
 }
 
 /// The proxy modules this version has.
@@ -43,6 +62,26 @@ impl Service {
 pub enum Proxy {
     /// Relays bytes both ways and reads none of them.
     Plug,
+}
+
+/// How a service denies, by address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deny {
+    /// IPv4 flows.
+    pub v4: Denial,
+    /// IPv6 flows.
+    pub v6: Denial,
+    /// Whether denied flows are logged.
+    pub log: bool,
+}
+
+/// One way of denying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// Without an answer.
+    Drop,
+    /// With one.
+    Reject(RejectKind),
 }
 
 /// When the client's SYN is answered.
@@ -65,13 +104,30 @@ pub enum Source {
     Address(SocketAddr),
 }
 
-/// Which server a session is taken to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Router {
-    /// The one the client meant.
-    Transparent,
-    /// The one of the client's family, one of each at most; port 0 keeps the port the client meant.
-    Directed(Vec<SocketAddr>),
+impl Service {
+    /// The server for a client that meant `original`, the first that would be asked; none when the router names none
+    /// of that family, or leaves it to the proxy.
+    pub fn server(&self, original: SocketAddr) -> Option<SocketAddr> {
+        self.router.first(original)
+    }
+
+    /// The proxy, of a service that has one.
+    pub fn proxy(&self) -> Option<Proxy> {
+        match self.kind {
+            Kind::Proxy(proxy) => Some(proxy),
+            Kind::Forward | Kind::Deny(_) => None,
+        }
+    }
+}
+
+impl Deny {
+    /// What becomes of a flow of that family.
+    pub fn verdict(&self, ipv6: bool) -> Verdict {
+        match if ipv6 { self.v6 } else { self.v4 } {
+            Denial::Drop => Verdict::Drop(DropReason::DeniedByService),
+            Denial::Reject(kind) => Verdict::Reject(kind),
+        }
+    }
 }
 
 impl Proxy {
@@ -79,6 +135,27 @@ impl Proxy {
     pub fn name(self) -> &'static str {
         match self {
             Proxy::Plug => "plug",
+        }
+    }
+
+    /// Whether it can serve flows of this IP protocol.
+    pub fn speaks(self, protocol: u8) -> bool {
+        match self {
+            Proxy::Plug => protocol == TCP,
+        }
+    }
+
+    /// What it speaks, for a sentence.
+    pub fn protocols(self) -> String {
+        match self {
+            Proxy::Plug => protocol_name(TCP).to_string(),
+        }
+    }
+
+    /// Whether it learns the server's address from what the client says, as `router: inband` needs.
+    pub fn names_servers(self) -> bool {
+        match self {
+            Proxy::Plug => false,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::config;
 
+mod serve;
 mod walk;
 
 fn compile(text: &str) -> Policy {
@@ -310,9 +311,11 @@ fn routes_include_the_interfaces_own_networks() {
 #[test]
 fn a_configuration_put_together_by_a_program_is_checked() {
     let mut config = config::parse("limpid.yaml", include_str!("../../../tests/golden/config/readme.yaml")).unwrap();
-    config.listeners[0].service = ServiceId(99);
-    config.listeners[1].port = config.listeners[2].port;
+    config.listeners[0].choice = Choice::Service(ServiceId(99));
     let faults = Policy::compile(&config, 1).unwrap_err().to_string();
     assert!(faults.contains("a listener names a service that does not exist"), "{faults}");
+    config.listeners[0].choice = Choice::Service(ServiceId(0));
+    config.listeners[1].port = config.listeners[2].port;
+    let faults = Policy::compile(&config, 1).unwrap_err().to_string();
     assert!(faults.contains("two listeners stand at port 50000"), "{faults}");
 }

@@ -6,14 +6,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::best_match::Chosen;
 use super::chains::ChainId;
 use super::listeners::ListenerId;
+use super::nat::{End, NatPolicyId, NoAddress};
 use super::network::InterfaceId;
 use super::services::ServiceId;
+use super::translation::NatKind;
 use super::tuple::EntryMatch;
 use super::verdict::RuleRef;
-use super::zones::ZoneId;
-use crate::rules::TableKind;
+use super::zones::{Direction, ZoneId};
+use crate::rules::{Hook, TableKind};
 
 /// Listens to a decision being made.
 pub trait Trace {
@@ -64,16 +67,72 @@ pub enum Step<'a> {
     ToGateway(SocketAddr),
     /// The flow is for someone else: table filter's FORWARD is asked, with the interface that leads there.
     ToOthers(IpAddr, Option<InterfaceId>),
-    /// Which listener stands at the local address.
-    Listener(SocketAddr, Option<ListenerId>),
+    /// One of the tables raw, mangle and nat is asked.
+    Asked(TableKind, Hook),
+    /// An end of the flow gets another address or port.
+    Translated(NatKind, SocketAddr, SocketAddr),
+    /// An end should get an interface's address, which has none of the family.
+    NoNatAddress(NatKind, Option<InterfaceId>),
+    /// No listener stands at the local address.
+    NoListener(SocketAddr),
+    /// The listener at the local address, and the service it has for these zones of client and server.
+    Listener {
+        /// The local address.
+        local: SocketAddr,
+        /// The listener.
+        listener: ListenerId,
+        /// The zones of client and server.
+        zones: (Option<ZoneId>, Option<ZoneId>),
+        /// The service.
+        service: Option<ServiceId>,
+    },
+    /// No listener stands there; the policy rule that fits best.
+    PolicyRules(Option<Chosen>),
+    /// The service denies.
+    Denied(ServiceId),
+    /// The service forwards.
+    Forwards(ServiceId),
+    /// The service's router has no server of the family.
+    NoServer(ServiceId),
     /// Whether the service's proxy can take this protocol.
     NoProxyForProtocol(ServiceId, u8),
     /// The server would be the gateway itself.
     ConnectedDirectly(SocketAddr),
-    /// The client's zone, and whether it permits the service.
-    ClientZone(IpAddr, Option<ZoneId>, ServiceId, bool),
-    /// The server's zone, and whether it permits the service.
-    ServerZone(IpAddr, Option<ZoneId>, ServiceId, bool),
+    /// The zone of client or server, and whether it permits the service.
+    Zone {
+        /// Which of the two, and so which list was asked.
+        direction: Direction,
+        /// Its address.
+        address: IpAddr,
+        /// Its zone.
+        zone: Option<ZoneId>,
+        /// The service.
+        service: ServiceId,
+        /// The zone whose list permits it: this one, or one above it.
+        by: Option<ZoneId>,
+    },
+    /// Whether the server's zone is one of those the service is limited to.
+    TargetZone {
+        /// Its address.
+        address: IpAddr,
+        /// Its zone.
+        zone: Option<ZoneId>,
+        /// The service.
+        service: ServiceId,
+        /// Whether it is.
+        allowed: bool,
+    },
+    /// A NAT policy of the service was asked.
+    NatPolicy {
+        /// Which.
+        id: NatPolicyId,
+        /// For which end.
+        end: End,
+        /// Its address.
+        address: IpAddr,
+        /// What it becomes.
+        mapped: Result<Option<SocketAddr>, NoAddress>,
+    },
     /// The gateway's own connection to the server: table filter's OUTPUT is asked.
     FromGateway(SocketAddr, Option<InterfaceId>),
 }

@@ -5,9 +5,8 @@
 //! goes to. The choice is a hash of the flow's addresses, as Linux' is: the same client finds the same address. Which
 //! port of a range is free is what only the data plane knows, and its choice.
 
+use std::fmt;
 use std::net::IpAddr;
-
-use super::tuple::NewFlow;
 
 /// What becomes of a flow's addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,12 +81,12 @@ impl NatRange {
         self.addresses.map(|(first, _)| first)
     }
 
-    /// The range with one address of it: what the flow's addresses hash to.
+    /// The range with one address of it: what both ends' addresses hash to.
     #[must_use]
-    pub fn narrowed(self, flow: &NewFlow) -> NatRange {
+    pub fn narrowed(self, source: IpAddr, destination: IpAddr) -> NatRange {
         let Some((first, last)) = self.addresses.filter(|(first, last)| first != last) else { return self };
-        let to = if self.persistent { None } else { Some(flow.destination.ip()) };
-        let hash = mix(bits(flow.source.ip())).wrapping_add(to.map_or(0, |to| mix(bits(to))));
+        let to = if self.persistent { None } else { Some(destination) };
+        let hash = mix(mix(bits(source)).wrapping_add(to.map_or(0, bits)));
         let address = match (first, last) {
             (IpAddr::V4(first), IpAddr::V4(last)) => {
                 let count = u64::from(last.to_bits().saturating_sub(first.to_bits())) + 1;
@@ -114,6 +113,23 @@ impl NatRange {
             }
             (Some((first, last)), None) if !(first..=last).contains(&own) => first,
             _ => own,
+        }
+    }
+}
+
+impl fmt::Display for NatRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name())?;
+        if let Some((first, last)) = self.addresses {
+            write!(f, " {first}")?;
+            if first != last {
+                write!(f, "-{last}")?;
+            }
+        }
+        match self.ports {
+            Some((first, last)) if first == last => write!(f, " port {first}"),
+            Some((first, last)) => write!(f, " ports {first}-{last}"),
+            None => Ok(()),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::limits;
 
+use super::best_match::Chosen;
 use super::listeners::ListenerId;
 use super::services::ServiceId;
 use super::translation::Nat;
@@ -22,6 +23,8 @@ pub struct Decision {
     pub server_zone: Option<ZoneId>,
     /// The service that was chosen, be it that it takes the flow, forwards it or denies it.
     pub service: Option<ServiceId>,
+    /// The policy rule that chose the service, where none of the listeners did.
+    pub policy_rule: Option<Chosen>,
     /// The rule that decided: the TPROXY rule of a proxied flow, else the filter rule. None where a policy did.
     pub rule: Option<RuleRef>,
     /// The mark of the flow's packets, as table mangle left it.
@@ -45,6 +48,7 @@ impl Decision {
             client_zone: None,
             server_zone: None,
             service: None,
+            policy_rule: None,
             rule: None,
             mark: 0,
             connmark: 0,

@@ -61,7 +61,7 @@ impl<N: Nic> Worker<N> {
         }
         let service = self.policy.service(service);
         // A loop guard: the server of such a flow would be the gateway itself.
-        if self.routes.is_own(arrival.ip.destination) && matches!(service.router, Router::Transparent) {
+        if self.routes.is_own(arrival.ip.destination) && matches!(service.router, Router::Transparent { .. }) {
             return Err(Counter::from(DropReason::ConnectedDirectly));
         }
         self.admit_session(service)

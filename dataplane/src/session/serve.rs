@@ -211,7 +211,7 @@ impl<N: Nic> Worker<N> {
 
     fn summary(&self, now: Instant, session: &Session, ended: Ended) -> SessionSummary {
         let (verdict, reason, to_server, to_client) = ended.record();
-        let zone = |id: Option<control::policy::ZoneId>| id.map(|id| session.policy.zone(id).name.clone());
+        let zone = |id: Option<control::policy::ZoneId>| id.map(|id| session.policy.zone_name(id).to_owned());
         SessionSummary {
             core: self.core,
             id: session.id,
