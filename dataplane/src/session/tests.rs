@@ -16,6 +16,7 @@ const FLOW: usize = size_of::<Key>() + size_of::<Step>() + 8 + 7;
 const SLOT: usize = 4;
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures are what one runs it for")]
 fn a_flow_costs_little_until_it_is_a_session() {
     let handshake = size_of::<HalfOpen>() + SLOT;
     let time_wait = time_wait::RECORD + SLOT + size_of::<time_wait::TimeWaitKey>();
