@@ -18,6 +18,7 @@ import concurrent.futures
 import itertools
 import os
 import platform
+import signal
 import socket
 import subprocess
 import sys
@@ -126,7 +127,8 @@ def transfer(node, number, link, control, seed):
 def main(node, only):
     jobs = []
     at_once = int(os.environ.get("AT_ONCE", "1"))
-    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+    pool = concurrent.futures.ThreadPoolExecutor(at_once)
+    try:
         number = itertools.count()
         for link in links():
             if only and link[0] not in only:
@@ -141,9 +143,13 @@ def main(node, only):
         for (rate, rtt, loss, queue, _), figures in jobs:
             means = [sum(future.result() for future in runs) / len(runs) for runs in figures]
             print(rate, rtt, loss, queue, *(f"{mean:.3f}" for mean in means), flush=True)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 if __name__ == "__main__":
+    # What was made is unmade, however this ends: a signal is an exception like another, and what waits is not begun.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     match sys.argv[1:]:
         case ["receive"]:
             receive()
