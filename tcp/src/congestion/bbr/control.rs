@@ -1,4 +1,5 @@
-//! What BBR does with its model (5.6): the pace and the window.
+//! What BBR does with its model (draft-ietf-ccwg-bbr-06, 5.6): the pace at which it sends, and the window that bounds it when the
+//! model is wrong or losses say so.
 
 use std::time::Duration;
 
