@@ -6,7 +6,7 @@
 //!                                                                                     its service's `accept` says
 //! ```
 //!
-//! The mode is an interface's own: it begins when the interface's handshakes take [`limits::HALF_OPEN_SHARE`] of the
+//! The mode is an interface's own: it begins when the interface's handshakes take [`limits::half_open_share`] of the
 //! core's budget, or all interfaces' the whole, and ends when half is free again and cookies come back as fast as they
 //! are sent, so that the flood that began it would not begin it again within a minute. Sessions that began with a
 //! cookie are accepted first and connected then, from the client's address; a refusal of the server resets the client.
