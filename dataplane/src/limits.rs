@@ -148,6 +148,11 @@ impl Capacity {
         (self.sessions / 2).max(1)
     }
 
+    /// Packet memory of the core, as [`Capacity::for_memory`] was told.
+    pub fn memory(&self) -> usize {
+        self.sessions.saturating_mul(8_192)
+    }
+
     /// Sessions there may be, those included that have ended and wait for their connections' last words.
     pub fn held_sessions(&self) -> usize {
         self.sessions + self.time_wait()
@@ -204,6 +209,15 @@ pub const PIECES_UNDER_PRESSURE: usize = 40;
 /// What a connection may hold unread. Twice the largest bandwidth-delay product of a gigabit at a millisecond; larger
 /// paths are bounded by it until windows tune themselves.
 pub const RECEIVE_BUFFER: u32 = 512 << 10;
+
+/// What a connection's buffers begin with: the window of a SYN. They grow with what is read in a round trip.
+pub const INITIAL_BUFFER: u32 = 64 << 10;
+
+/// What one connection may hold unread at most while so much of the packet memory is free: an eighth of what is free, so
+/// that who hoards leaves ever more to others than it takes (dynamic thresholds, as switches share their buffers).
+pub fn receive_share(memory: usize, free_share: u8) -> u32 {
+    u32::try_from(memory / 256 * usize::from(free_share) / 8).unwrap_or(u32::MAX)
+}
 
 /// What a connection may hold unacknowledged.
 pub const SEND_BUFFER: u32 = 512 << 10;

@@ -121,6 +121,7 @@ impl<N: Nic> Worker<N> {
         if socket.path.generation != self.policy.generation() {
             self.reroute(&mut socket.path);
         }
+        socket.connection.set_memory_share(limits::receive_share(self.capacity.memory(), self.free_share));
         let interface = self.interfaces.get(socket.path.next_hop.interface);
         let tso = interface.offloads.tso && interface.offloads.multi_segment;
         let limit = if tso { limits::TSO_PAYLOAD } else { usize::from(socket.connection.mss_largest()) };

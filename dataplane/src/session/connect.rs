@@ -156,6 +156,7 @@ pub(crate) fn tcp_config(mss_max: u16, ecn: bool) -> tcp::Config {
         ecn,
         receive_buffer: limits::RECEIVE_BUFFER,
         send_buffer: limits::SEND_BUFFER,
+        initial_buffer: Some(limits::INITIAL_BUFFER),
         ..tcp::Config::default()
     }
 }
