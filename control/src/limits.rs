@@ -91,6 +91,9 @@ pub const CHAINS_MAX: usize = 16_384;
 /// Words one macro expands to, macros in it included.
 pub const MACRO_WORDS_MAX: usize = 65_536;
 
+/// Files included in each other by `rules gen`: deeper is a mistake, and circles are found first.
+pub const INCLUDE_DEPTH_MAX: usize = 16;
+
 /// Macros inside macros: deeper is a mistake, and cycles are found first.
 pub const MACRO_DEPTH_MAX: usize = 16;
 

@@ -29,6 +29,7 @@ pub(crate) mod check;
 mod command;
 mod criteria;
 mod draft;
+mod generate;
 mod lex;
 mod macros;
 mod matches;
@@ -46,6 +47,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+pub use generate::{Generated, Named, ReadFile, generate};
 pub use macros::{Definition, Macros, is_name};
 
 /// The tables this version serves.

@@ -43,6 +43,13 @@ pub(super) fn interface_name(word: &Word, context: &mut Context<'_>) {
         let message = format!("`{}` is no interface: 1 to {INTERFACE_NAME_MAX} characters were expected", word.text);
         context.fault(word.column, message);
     }
+    // An interface may be called anything, and so a macro that is not there would pass for one.
+    let shouted = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if word.text.len() > 1 && word.text.starts_with(|c: char| c.is_ascii_uppercase()) && word.text.chars().all(shouted)
+    {
+        let hint = "define it, or write the name in small letters";
+        context.warn(word.column, format!("no macro is called `{}`: it is taken for an interface", word.text), hint);
+    }
 }
 
 /// The protocol of `-p`; none where it stands for all of them.

@@ -75,6 +75,12 @@ fn is_blank(c: char) -> bool {
     c == ' ' || c == '\t'
 }
 
+/// A name as a rule must hold it to be read back: in quotes only where it would be cut or unquoted.
+pub(super) fn quote_name(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_graphic() && !"\"\\!".contains(c);
+    if !word.is_empty() && word.chars().all(plain) && !word.starts_with('-') { word.to_owned() } else { quote(word) }
+}
+
 /// A word as a rule must hold it to be read back: in quotes unless it is made of letters, digits, `_` and `-`.
 pub(super) fn quote(word: &str) -> String {
     if !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {

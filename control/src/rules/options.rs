@@ -276,16 +276,16 @@ fn recognise_long(word: &Word, long: &str, loaded: &[&'static Module]) -> Result
     match meant[..] {
         [] if !owners.is_empty() => Err(Unknown::Of(long_of(name), owners)),
         [] => Err(Unknown::Nothing),
-        [one, ref others @ ..] if others.iter().all(|(_, other)| same(one.1, *other)) => found(*one),
+        [one, ref others @ ..] if others.iter().all(|(_, other)| same(one.1, *other, loaded)) => found(*one),
         _ => Err(Unknown::Ambiguous(meant.iter().map(|(option, _)| *option).collect())),
     }
 }
 
-/// Whether two names are of one option.
-fn same(one: What, other: What) -> bool {
+/// Whether two names are of one option, or of one in two matches that are called alike.
+fn same(one: What, other: What, loaded: &[&Module]) -> bool {
     match (one, other) {
         (What::Base(one), What::Base(other)) => one == other,
-        (What::Module(a, one), What::Module(b, other)) => a == b && one.means == other.means,
+        (What::Module(a, one), What::Module(b, other)) => loaded[a].name == loaded[b].name && one.means == other.means,
         _ => false,
     }
 }

@@ -1,54 +1,44 @@
-//! What deciding serves of what can be read: a rule whose meaning the engine does not know is a fault when it is loaded,
-//! never a rule that silently matches nothing or everything. Empties as deciding grows.
+//! What is served of what can be read. A rule whose meaning cannot be kept is a fault when it is loaded, never a rule
+//! that silently matches nothing, or does nothing.
+//!
+//! Deciding knows every match and target; what stands here waits for the data plane: who makes it do one of these takes
+//! it out.
 
-use super::criteria::{Match, TcpFlags, Tracking};
-use super::target::{Masked, Target};
-use super::{Rule, Ruleset, TableKind};
+use super::criteria::Match;
+use super::target::Target;
+use super::{Rule, Ruleset};
 use crate::faults::Faults;
+use crate::policy::{TCP, UDP};
 
-/// Tables that deciding walks.
-const TABLES: &[TableKind] = &[TableKind::Tproxy, TableKind::Filter];
-
-/// Says of each rule what deciding does not serve.
+/// Says of each rule what is not served.
 pub(super) fn ruleset(ruleset: &Ruleset, faults: &mut Faults) {
-    for table in &ruleset.tables {
-        for rule in table.chains.iter().flat_map(|chain| &chain.rules) {
-            let what = match unserved(rule) {
-                Some(what) => what,
-                None if TABLES.contains(&table.kind) => continue,
-                None => format!("table {}", table.kind.name()),
-            };
-            faults.add(rule.place.clone(), format!("{what} is not served in this version"));
+    for rule in ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules) {
+        if let Some((what, why)) = unserved(rule) {
+            faults.add_hint(rule.place.clone(), format!("{what} is not served in this version"), why);
         }
     }
 }
 
-/// What of a rule deciding does not serve.
-fn unserved(rule: &Rule) -> Option<String> {
-    if rule.criteria.fragment.is_some() {
-        return Some("`-f`".to_owned());
-    }
-    let one = rule.criteria.matches.iter().find(|one| !is_match_served(one));
-    one.map(|_| "a match of this rule".to_owned())
-        .or_else(|| rule.target.as_ref().filter(|target| !is_target_served(target)).map(|_| "the target".to_owned()))
-}
-
-fn is_match_served(one: &Match) -> bool {
-    match one {
-        Match::Tcp { flags, option, .. } => {
-            option.is_none() && flags.as_ref().is_none_or(|flags| flags.value == TcpFlags::SYN)
+/// What of a rule is not served, and why.
+fn unserved(rule: &Rule) -> Option<(&'static str, &'static str)> {
+    let other = rule.criteria.protocol.as_ref().is_some_and(|p| p.value != TCP && p.value != UDP);
+    let of_match = |one: &Match| match one {
+        Match::Ported { .. } => Some(("a match by port for SCTP or DCCP", PORTS)),
+        Match::Multiport { .. } if other => Some(("`-m multiport` for other protocols than TCP and UDP", PORTS)),
+        Match::Socket { restore_mark: true, .. } => {
+            Some(("`--restore-skmark`", "sockets have no marks here: an entry's mark is set when it is assigned"))
         }
-        Match::Conntrack(tracking) => **tracking == Tracking { states: tracking.states.clone(), ..Tracking::default() },
-        Match::Udp { .. } | Match::Multiport { .. } | Match::State(_) | Match::Tproxy(_) | Match::Comment(_) => true,
-        _ => false,
-    }
+        _ => None,
+    };
+    let of_target = match &rule.target {
+        Some(Target::Dnat(_) | Target::Redirect(_) | Target::Snat(_) | Target::Masquerade(_)) => Some((
+            "translation of what no proxy takes",
+            "forwarded flows keep their addresses; services have `snat` and `dnat`",
+        )),
+        Some(Target::Log(_)) => Some(("LOG", "dropped and rejected flows are counted, by the reason")),
+        _ => None,
+    };
+    rule.criteria.matches.iter().find_map(of_match).or(of_target)
 }
 
-fn is_target_served(target: &Target) -> bool {
-    match target {
-        Target::Tproxy { mark, .. } => *mark == Masked { value: 0, mask: 0 },
-        Target::Accept | Target::Drop | Target::Return | Target::Reject(_) => true,
-        Target::Jump(_) | Target::Goto(_) => true,
-        _ => false,
-    }
-}
+const PORTS: &str = "ports of other protocols are not read from packets, so the rule would never match";

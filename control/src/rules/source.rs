@@ -10,11 +10,13 @@ pub struct Source<'a> {
     /// The text.
     pub text: &'a str,
     file: Arc<str>,
-    position: Position,
+    position: Position<'a>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Position {
+#[derive(Clone, Debug)]
+enum Position<'a> {
+    /// Lines gathered from several files: each has its place.
+    Lines(&'a [Place]),
     /// The text is cut out of the file as it stands: its first line is this one, and so many columns were cut off.
     Cut { line: u32, columns: u32 },
     /// The text was written with escapes; all of it has this one place.
@@ -38,6 +40,12 @@ impl<'a> Source<'a> {
         Source { text, file: place.file.clone(), position }
     }
 
+    /// Lines that were gathered from several files.
+    pub(super) fn lines(text: &'a str, places: &'a [Place]) -> Source<'a> {
+        let file = places.first().map_or_else(|| "".into(), |place| place.file.clone());
+        Source { text, file, position: Position::Lines(places) }
+    }
+
     /// The place of a column (from 1; 0 for the whole line) of a line (from 0).
     pub(super) fn place(&self, line: usize, column: u32) -> Place {
         let file = self.file.clone();
@@ -45,6 +53,10 @@ impl<'a> Source<'a> {
             Position::Cut { line: first, columns } => {
                 Place { file, line: first + line as u32, column: if column == 0 { 0 } else { column + columns } }
             }
+            Position::Lines(places) => match places.get(line) {
+                Some(place) => Place { column, ..place.clone() },
+                None => Place { file, line: 0, column: 0 },
+            },
             Position::Escaped { line, column } => Place { file, line, column },
         }
     }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::policy::RejectKind;
 
+mod generated;
 mod properties;
 
 /// Reads a text; the canonical text, or the faults with their places.

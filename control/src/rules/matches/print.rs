@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::super::Network;
 use super::super::criteria::*;
-use super::super::lex::quote;
+use super::super::lex::{quote, quote_name};
 use super::super::target::Masked;
 use super::{address, hashlimit, ports, rate, time, tracking};
 
@@ -69,7 +69,7 @@ pub(in crate::rules) fn print(one: &Match, family: Option<Family>, f: &mut Forma
                 SetDirection::Source => "src",
                 SetDirection::Destination => "dst",
             });
-            format!("{} {}", quote(&set.name), directions.collect::<Vec<_>>().join(","))
+            format!("{} {}", quote_name(&set.name), directions.collect::<Vec<_>>().join(","))
         }),
         Match::Limit(limit) => {
             write!(f, " -m limit --limit {}", rate::rate(u64::from(limit.period), rate::SCALE))?;
@@ -216,7 +216,7 @@ fn hash_limit(f: &mut Formatter<'_>, limit: &HashLimit, family: Option<Family>) 
     if !keys.is_empty() {
         write!(f, " --hashlimit-mode {keys}")?;
     }
-    write!(f, " --hashlimit-name {}", quote(&limit.name))?;
+    write!(f, " --hashlimit-name {}", quote_name(&limit.name))?;
     let number = |f: &mut Formatter<'_>, option: &str, number: Option<u32>| match number {
         Some(number) => write!(f, " --hashlimit-{option} {number}"),
         None => Ok(()),
@@ -252,7 +252,7 @@ fn recently(f: &mut Formatter<'_>, recent: &Not<Recent>, family: Option<Family>)
         write!(f, " --hitcount {hits}")?;
     }
     flag(f, "--rttl", *same_ttl)?;
-    write!(f, " --name {}", quote(name))?;
+    write!(f, " --name {}", quote_name(name))?;
     match (mask, family) {
         (Some(mask), _) => write!(f, " --mask {mask}")?,
         (None, Some(Family::V4)) => f.write_str(" --mask 255.255.255.255")?,

@@ -78,12 +78,12 @@ fn month_day(word: &str) -> Result<u32, String> {
     within(word, 1, 31).map(|day| day as u32).map_err(|_| format!("`{word}` is no day of a month: 1 to 31"))
 }
 
-/// `Mon` or 1 to `Sun` or 7; two letters are enough.
+/// `Mon` or 1 to `Sun` or 7.
 fn week_day(word: &str) -> Result<u32, String> {
     if let Ok(day) = within(word, 1, 7) {
         return Ok(day as u32);
     }
-    let named = WEEK_DAYS.iter().position(|name| name.eq_ignore_ascii_case(word));
+    let named = WEEK_DAYS.iter().position(|name| *name == word);
     let named = named.ok_or_else(|| format!("`{word}` is no day of a week: Mon to Sun, or 1 to 7"))?;
     Ok(named as u32 + 1)
 }
