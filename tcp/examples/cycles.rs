@@ -91,9 +91,9 @@ fn main() {
             }
         };
         if warm {
-            data.time(count, || receive(&mut segments))
+            data.time(count, || receive(&mut segments));
         } else {
-            receive(&mut segments)
+            receive(&mut segments);
         }
         while receiver.read().is_some() {}
         drain(now, &mut receiver, usize::MAX, &mut answers);

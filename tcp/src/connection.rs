@@ -263,7 +263,8 @@ impl<P: Payload> Connection<P> {
     }
 
     /// Memory is short: offer no more window than was promised, and take nothing out of order. Nothing that was offered is
-    /// taken back.
+    /// taken back. A peer whose window stays closed is probed a few times more and given up (RFC 6429), as after
+    /// [`close`](Connection::close).
     pub fn set_memory_pressure(&mut self, pressure: bool) {
         self.receive.set_pressure(pressure);
     }

@@ -34,6 +34,11 @@ impl<T: Empty> Lazy<T> {
         self.0.is_some()
     }
 
+    /// Whether there is memory behind it that [`rest`](Lazy::rest) would give back.
+    pub(crate) fn can_rest(&self) -> bool {
+        self.0.as_ref().is_some_and(|value| value.is_forgettable())
+    }
+
     /// To be changed if it is there; an absent one needs no change.
     pub(crate) fn held(&mut self) -> Option<&mut T> {
         self.0.as_deref_mut()

@@ -94,6 +94,11 @@ pub(crate) const RTO_MAX: Duration = Duration::from_secs(120);
 /// and return it with every question, short against how long most connections are idle.
 pub(crate) const REST: Duration = Duration::from_secs(2);
 
+/// Answered probes of a closed window for a connection that its application has closed, or while memory is short. RFC 6429, 4
+/// leaves it to the system to end such connections; others are kept for ever. As many as Linux grants an orphan: with their
+/// ever longer pauses some two minutes and more.
+pub(crate) const UNWANTED_PROBES_MAX: u8 = 8;
+
 /// RFC 6298, 2: the granularity G of our clock, a timestamp tick.
 pub(crate) const CLOCK_GRANULARITY: Duration = Duration::from_millis(1);
 

@@ -298,6 +298,11 @@ impl<P: Payload> Receive<P> {
         self.share = u16::try_from(bytes / limits::SHARE_UNIT).unwrap_or(u16::MAX);
     }
 
+    /// Memory is short.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.pressure
+    }
+
     /// Under pressure the window stays where it is, and nothing is taken out of order.
     pub(crate) fn set_pressure(&mut self, pressure: bool) {
         self.pressure = pressure;
@@ -318,7 +323,7 @@ impl<P: Payload> Receive<P> {
 
     /// Whether it takes memory beside what was received.
     pub(crate) fn is_held(&self) -> bool {
-        self.ready.is_held() || self.reassembly.is_held()
+        self.ready.can_rest() || self.reassembly.can_rest()
     }
 
     /// The connection is quiet: gives memory back.

@@ -61,7 +61,7 @@ impl<P: Payload> SendBuffer<P> {
 
     /// Whether it takes memory.
     pub(crate) fn is_held(&self) -> bool {
-        self.chunks.is_held()
+        self.chunks.can_rest()
     }
 
     /// The connection is quiet: gives memory back.

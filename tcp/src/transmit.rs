@@ -286,7 +286,7 @@ impl<P: Payload> Transmit<P> {
 
     /// Whether it takes memory beside what was written.
     pub(crate) fn is_held(&self) -> bool {
-        self.buffer.is_held() || self.board.is_held() || self.recovery.is_held() || self.congestion.is_held()
+        self.buffer.is_held() || self.board.can_rest() || self.recovery.can_rest() || self.congestion.is_held()
     }
 
     /// The connection is quiet: gives memory back.

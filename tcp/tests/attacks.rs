@@ -238,6 +238,110 @@ fn zero_window_and_silence() {
     assert_eq!(script.connection.error(), Some(tcp::Error::TimedOut));
 }
 
+/// What both squatters do: a window that stays closed, and an answer to every probe. Gives how many probes they got.
+fn squat(script: &mut Script) -> usize {
+    let mut probes = 0;
+    while !script.connection.is_closed() {
+        script.now = script.connection.deadline().expect("it does not wait for ever");
+        script.connection.handle_timeout(script.now);
+        probes += script.poll().iter().filter(|out| !out.header.flags.contains(Flags::RST)).count();
+        assert!(probes < 100, "it waits for ever");
+        if !script.connection.is_closed() {
+            script.ack(1, &[]).unwrap();
+            script.silent();
+        }
+    }
+    probes
+}
+
+fn with_closed_window() -> Script {
+    let mut script = Script::established();
+    script.window = 0;
+    script.ack(1, &[]).unwrap();
+    script.write(3_000);
+    script.silent();
+    script
+}
+
+/// FIN-WAIT-1 squatting: what was written before the close, and the FIN, would be held for ever.
+#[test]
+fn fin_wait_1_squatting() {
+    let mut script = with_closed_window();
+    script.connection.close(script.now);
+    assert_eq!(script.state(), State::FinWait1);
+    assert_eq!(squat(&mut script), 8);
+    assert_eq!(script.connection.error(), Some(tcp::Error::TimedOut));
+}
+
+/// RFC 6429: many connections with closed windows, each answered for, hold memory until there is none left. Kept for ever
+/// while there is enough (`zero_window_for_ever_but_answered`), not when it is short.
+#[test]
+fn zero_window_squatting_under_memory_pressure() {
+    let mut script = with_closed_window();
+    script.connection.set_memory_pressure(true);
+    assert_eq!(squat(&mut script), 8);
+    assert_eq!(script.connection.error(), Some(tcp::Error::TimedOut));
+}
+
+/// ICMP into a handshake that the peer began: whoever guesses a port cannot end it, nor make its segments small.
+#[test]
+fn icmp_in_listen() {
+    let mut script = Script::connecting(&config(), opening());
+    let syn = header(0, 0, Flags::SYN);
+    script.connection = Connection::accept(script.now, (40_000, 80), &config(), &syn, opening());
+    script.poll();
+    for kind in [
+        IcmpKind::Unreachable { hard: true },
+        IcmpKind::Unreachable { hard: false },
+        IcmpKind::TimeExceeded,
+        IcmpKind::TooBig { mtu: 68 },
+    ] {
+        let error = IcmpError { kind, seq: SeqNumber(peer::OURS) };
+        assert_eq!(script.connection.handle_icmp(script.now, error), Signals::empty());
+    }
+    assert_eq!(script.state(), State::SynReceived);
+    assert_eq!(script.give(header(1, 1, Flags::ACK), b""), Ok(Signals::ESTABLISHED | Signals::WRITABLE));
+    assert_eq!(script.connection.mss(), 536, "what the SYN without an option means");
+}
+
+/// RFC 7323, 3.2: who knows the numbers but not the timestamps leaves them out. Dropped in silence; a RST needs none.
+#[test]
+fn segment_without_timestamps() {
+    let mut script = Script::with_timestamps();
+    script.timestamp = None;
+    assert_eq!(script.data(1, b"evil"), Err(Discard::TimestampMissing));
+    assert_eq!(script.give(header(1, 1, Flags::ACK), b""), Err(Discard::TimestampMissing));
+    script.silent();
+    assert_eq!((script.connection.readable(), script.state()), (0, State::Established));
+    assert_eq!(script.give(header(1, 1, Flags::RST), b""), Ok(Signals::CLOSED | Signals::RESET));
+}
+
+/// PAWS compares for 24 days: a peer that was silent for longer is not locked out by its own clock.
+#[test]
+fn a_timestamp_is_forgotten_after_24_days() {
+    const DAY: u64 = 86_400_000;
+    let mut script = Script::with_timestamps();
+    script.timestamp = script.timestamp.map(|timestamp| tcp::Timestamp { value: 50, ..timestamp });
+    script.wait(23 * DAY);
+    assert_eq!(script.data(1, b"x"), Err(Discard::TimestampOld));
+    script.poll();
+    script.wait(2 * DAY);
+    assert_eq!(script.data(1, b"x"), Ok(Signals::READABLE));
+}
+
+/// A relay passes on the crumbs that it was sent: however little they are, no more than so many are held.
+#[test]
+fn crumbs_to_send_are_bounded_in_pieces() {
+    let mut script = Script::established();
+    script.window = 0;
+    script.ack(1, &[]).unwrap();
+    for _ in 0..4_096 {
+        assert!(script.connection.writable() > 0);
+        script.write(1);
+    }
+    assert_eq!((script.connection.writable(), script.connection.pieces()), (0, 4_096));
+}
+
 /// FIN-WAIT-2 squatting: a peer that never finishes, when nobody listens any more.
 #[test]
 fn fin_wait_2_squatting() {

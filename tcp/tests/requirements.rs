@@ -96,3 +96,27 @@ fn reasons_lead_to_reasons() {
         assert!(rows.iter().any(|row| row.id == other && !row.followed), "{id} points at {other}");
     }
 }
+
+/// Every bound of `limits.rs` is in the second table, with tests that are there.
+#[test]
+fn every_bound_has_a_test() {
+    let tests = tests();
+    let limits = std::fs::read_to_string(root().join("src/limits.rs")).unwrap();
+    let bounds: Vec<&str> = limits
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub(crate) const ")?.split(':').next())
+        .filter(|name| name.chars().next().is_some_and(char::is_uppercase))
+        .collect();
+    let text = std::fs::read_to_string(root().join("requirements.md")).unwrap();
+    let rows = text.split("# Bounds").nth(1).expect("the table of bounds").lines();
+    let rows: Vec<Vec<&str>> = rows
+        .filter(|line| line.starts_with("| ") && !line.contains("Tests") && !line.starts_with("| -"))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.iter().map(|row| row[0]).collect::<Vec<_>>(), bounds);
+    for row in rows {
+        for name in row[1].split(',').map(str::trim) {
+            assert!(tests.contains(name), "{}: there is no test {name:?}", row[0]);
+        }
+    }
+}

@@ -70,7 +70,7 @@ impl<P: Payload> Connection<P> {
         if !self.transmit.has_outstanding() {
             return Signals::empty();
         }
-        let answered = std::mem::take(&mut self.heard) && self.transmit.is_window_closed();
+        let answered = std::mem::take(&mut self.heard) && self.transmit.is_window_closed() && !self.is_unwanted();
         self.retries = if answered { 0 } else { self.retries.saturating_add(1) };
         if self.retries > self.terms.retries {
             return self.give_up(Error::TimedOut);
@@ -81,7 +81,8 @@ impl<P: Payload> Connection<P> {
 
     /// The window stayed closed, or too small: send what fits, or ask.
     fn on_persist_timeout(&mut self) -> Signals {
-        if self.probes > self.terms.retries {
+        let squats = self.is_unwanted() && self.persist_backoff >= limits::UNWANTED_PROBES_MAX;
+        if squats || self.probes > self.terms.retries {
             return self.give_up(Error::TimedOut);
         }
         if !self.transmit.allow_small() {
@@ -90,6 +91,11 @@ impl<P: Payload> Connection<P> {
         }
         self.persist_backoff = self.persist_backoff.saturating_add(1);
         Signals::empty()
+    }
+
+    /// RFC 6429: nobody reads any more, or memory is short, so a window that stays closed is not waited for without end.
+    fn is_unwanted(&self) -> bool {
+        self.deaf || self.receive.is_pressed()
     }
 
     fn on_keepalive_timeout(&mut self, now: Instant) -> Signals {
@@ -144,7 +150,7 @@ impl<P: Payload> Connection<P> {
         }
     }
 
-    /// Memory is held that an idle connection can do without.
+    /// Memory is held that an idle connection can do without; what RACK remembers of reordering is not.
     fn is_held(&self) -> bool {
         self.transmit.is_held() || self.receive.is_held() || self.timers.is_held()
     }
@@ -188,3 +194,6 @@ impl<P: Payload> Connection<P> {
         base.saturating_mul(1 << self.persist_backoff.min(12)).min(limits::RTO_MAX)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -162,6 +162,12 @@ impl HalfOpen {
         true
     }
 
+    /// Handshakes it has room for.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     pub(crate) fn remove(&mut self, at: u32) {
         self.unlink(at);
         self.index.remove(&self.records[at as usize].hash);

@@ -242,3 +242,24 @@ fn the_table_is_bounded_and_its_places_are_used_again() {
         assert_eq!((listener.half_open(), listener.deadline()), (0, None));
     }
 }
+
+#[test]
+fn no_configuration_repeats_a_syn_ack_more_than_seven_times() {
+    let connection = Config { syn_ack_retries: 200, ..Config::default() };
+    let config = ListenConfig { backlog: 4, half_open: 4, connection, ..ListenConfig::default() };
+    let mut listener = Listener::new(config, [9; 16]);
+    reply(give(&mut listener, START, syn(1, full()), b""));
+    let mut again = 0;
+    while let Some(deadline) = listener.deadline() {
+        while listener.poll_transmit(deadline).is_some() {
+            again += 1;
+        }
+    }
+    assert_eq!((again, listener.half_open(), listener.timed_out()), (7, 0, 1));
+}
+
+#[test]
+fn a_table_has_at_most_2_to_the_20_places() {
+    assert_eq!(HalfOpen::new(usize::MAX, [1; 16]).capacity(), 1 << 20);
+    assert_eq!(HalfOpen::new(7, [1; 16]).capacity(), 7);
+}
