@@ -30,6 +30,7 @@ mod policy_rules;
 mod router;
 mod schema;
 mod services;
+mod sets;
 #[cfg(test)]
 mod tests;
 mod tree;

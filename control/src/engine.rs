@@ -13,9 +13,10 @@ mod api;
 mod cores;
 mod drain;
 mod gather;
+mod sets;
 mod show;
 
-pub use api::{ApiError, ApiReply, ApiRequest, Body, Format};
+pub use api::{ApiError, ApiReply, ApiRequest, Body, Format, SetChange};
 pub use drain::Exit;
 pub use gather::{Gather, Outcome};
 pub(crate) use show::ports;
@@ -108,6 +109,10 @@ impl Engine {
             }
             ApiRequest::Policy => Outcome::Done(Ok(Body::Json(show::policy(&self.policy)))),
             ApiRequest::Entries { limit } => Outcome::Done(Ok(Body::Json(self.entries(now_us, limit)))),
+            ApiRequest::Rules => self.gather(now_us, Wanted::Rules),
+            ApiRequest::Sets => Outcome::Done(Ok(Body::Json(self.sets()))),
+            ApiRequest::Set { name, limit } => Outcome::Done(self.set(&name, limit)),
+            ApiRequest::ChangeSet { name, change } => Outcome::Done(self.change_set(caller, &name, &change)),
             ApiRequest::Tproxy(request) => Outcome::Done(self.tproxy(now_us, caller, request)),
             ApiRequest::Reload(read) => Outcome::Done(self.reload(caller, read)),
             ApiRequest::Stop => Outcome::Done(self.stop(now_us, caller)),

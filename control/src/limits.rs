@@ -136,6 +136,12 @@ pub const HASHLIMIT_GROUPS_MAX: usize = 1 << 20;
 /// Addresses of a list of recent. Linux keeps a hundred, which an attacker with a hundred addresses fills.
 pub const RECENT_ADDRESSES: usize = 16_384;
 
+/// Sets. Each may have a million members; so many of those nobody has.
+pub const SETS_MAX: usize = 4_096;
+
+/// Bytes of a file with members of a set: two million lines of 32 characters.
+pub const SET_FILE_BYTES_MAX: usize = 64 << 20;
+
 /// Members of a set: a million, twice over for what is added at run time. An IPv4 member takes 16 to 32 bytes.
 pub const SET_MEMBERS_MAX: usize = 1 << 21;
 

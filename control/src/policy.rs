@@ -198,6 +198,12 @@ impl Policy {
         self.chains.infos()
     }
 
+    /// Built-in chains of the tables that the file names: place of their counters, table, name, and whether the policy
+    /// is ACCEPT.
+    pub fn built_in_chains(&self) -> impl Iterator<Item = (usize, TableKind, &str, bool)> {
+        self.chains.built_in()
+    }
+
     /// The sets that rules ask.
     pub fn sets(&self) -> &Sets {
         &self.sets

@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::{ApiError, ApiReply, ApiRequest, Body, Format};
+use crate::engine::{ApiError, ApiReply, ApiRequest, Body, Format, SetChange};
 use crate::limits::{BODY_BYTES_MAX, FLOWS_DEFAULT, FLOWS_MAX, REQUESTS_WAITING_MAX};
 use crate::reload;
 use crate::requests::{Caller, Errno, Refusal, Request, protocol};
@@ -69,6 +69,10 @@ pub(crate) fn control_routes(desk: Desk) -> Router {
         .route("/v1/policy", get(policy))
         .route("/v1/tproxy", get(entries))
         .route("/v1/tproxy/{operation}", post(tproxy))
+        .route("/v1/rules", get(rules))
+        .route("/v1/sets", get(sets))
+        .route("/v1/sets/{name}", get(set))
+        .route("/v1/sets/{name}/{operation}", post(change_set))
         .route("/v1/reload", post(reload))
         .route("/v1/stop", post(stop))
         .route("/metrics", get(metrics))
@@ -199,6 +203,45 @@ async fn tproxy(
     }
 }
 
+async fn rules(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer {
+    desk.ask(peer, ApiRequest::Rules).await
+}
+
+async fn sets(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer {
+    desk.ask(peer, ApiRequest::Sets).await
+}
+
+async fn set(
+    State(desk): State<Desk>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    UrlPath(name): UrlPath<String>,
+    query: Asked<Limit>,
+) -> Answer {
+    match query {
+        Ok(Query(Limit { limit })) => {
+            let limit = limit.unwrap_or(FLOWS_DEFAULT).min(FLOWS_MAX);
+            desk.ask(peer, ApiRequest::Set { name, limit }).await
+        }
+        Err(rejected) => Answer::bad(&rejected.body_text()),
+    }
+}
+
+async fn change_set(
+    State(desk): State<Desk>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    UrlPath((name, operation)): UrlPath<(String, String)>,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    let body = match body {
+        Ok(body) => body,
+        Err(rejected) => return Answer(Err(ApiError::new(rejected.status().as_u16(), rejected.body_text()))),
+    };
+    match parse_change(&operation, &body) {
+        Ok(change) => desk.ask(peer, ApiRequest::ChangeSet { name, change }).await,
+        Err(refused) => Answer(Err(refused)),
+    }
+}
+
 async fn reload(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer {
     let read = reload::read(&desk.config);
     desk.ask(peer, ApiRequest::Reload(read)).await
@@ -235,6 +278,42 @@ fn parse_request(operation: &str, body: &[u8]) -> Result<Request, Refusal> {
     }
     fields.insert("op".to_owned(), operation.into());
     serde_json::from_value(body).map_err(|wrong| invalid(wrong.to_string()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Members {
+    members: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneMember {
+    member: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct With {
+    with: String,
+}
+
+/// What is to be done with a set, out of the path and the body.
+fn parse_change(operation: &str, body: &[u8]) -> Result<SetChange, ApiError> {
+    fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
+        serde_json::from_slice(body).map_err(|wrong| ApiError::bad(wrong.to_string()))
+    }
+    Ok(match operation {
+        "add" => SetChange::Add { members: read::<Members>(body)?.members },
+        "delete" => SetChange::Delete { members: read::<Members>(body)?.members },
+        "test" => SetChange::Test { member: read::<OneMember>(body)?.member },
+        "swap" => SetChange::Swap { with: read::<With>(body)?.with },
+        "flush" => SetChange::Flush,
+        other => {
+            let error = format!("there is no operation {other:?}; there are add, delete, test, flush, swap");
+            return Err(ApiError::new(404, error));
+        }
+    })
 }
 
 /// An answer as a response.

@@ -7,6 +7,7 @@
 mod ask;
 mod columns;
 mod file;
+mod set;
 mod show;
 mod tproxy;
 
@@ -86,6 +87,9 @@ enum Command {
         /// The peer's address and port
         remote: SocketAddr,
     },
+    /// Sets of addresses that rules ask: list and change them without a reload
+    #[command(subcommand)]
+    Set(set::SetCommand),
     /// Read the configuration file again, all of it or nothing
     Reload,
     /// Drain and end the gateway; a second time, end at once
@@ -188,6 +192,7 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Flags { local, flags } => tproxy::flags(&ask::client(cli)?, local, *flags, cli.json),
         Command::Alloc(local) => tproxy::alloc(&ask::client(cli)?, local, cli.json),
         Command::Connect { local, remote } => tproxy::connect(&ask::client(cli)?, local, *remote, cli.json),
+        Command::Set(command) => set::run(&ask::client(cli)?, command, cli.json),
         Command::Reload => ask::reload(&ask::client(cli)?, cli.json),
         Command::Stop => ask::stop(&ask::client(cli)?, cli.json),
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::decode::{self, Mapping};
 use super::tree::{self, Node, Value};
 use super::{
-    Config, Control, Dpdk, check, environment, listeners, nat_policies, network, policy_rules, services, zones,
+    Config, Control, Dpdk, check, environment, listeners, nat_policies, network, policy_rules, services, sets, zones,
 };
 use crate::faults::{Faults, Place};
 use crate::policy::Listener;
@@ -79,6 +79,7 @@ pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Co
         (None, Some(node)) => rules_file(node, read_file, &macros, &mut faults, &mut warnings),
         (None, None) => None,
     };
+    let sets = top.get("sets").map(|node| sets::sets(node, read_file, &mut faults)).unwrap_or_default();
     let control = top.get("control").map(|node| environment::control(node, &mut faults, &mut warnings));
     top.finish(&mut faults);
 
@@ -96,7 +97,7 @@ pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Co
         policy_rules,
         nat_policies,
         rules: rules.unwrap_or_default(),
-        sets: Vec::new(),
+        sets,
         control: control.unwrap_or_else(Control::default),
         warnings,
     };

@@ -45,6 +45,8 @@ struct File {
     rules: Option<String>,
     /// A file with the rules, beside this one; instead of `rules`.
     rules_file: Option<String>,
+    /// Sets of addresses, networks and ports that rules ask with -m set, by name.
+    sets: Option<BTreeMap<String, SetSection>>,
     /// The control thread's sockets.
     control: Option<ControlSection>,
 }
@@ -108,6 +110,29 @@ struct RouteSection {
     via: Option<String>,
     /// The interface; needed without `via`, and with a link-local one.
     interface: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct SetSection {
+    /// What its members are.
+    r#type: SetTypeWord,
+    /// What it begins with; default nothing.
+    entries: Option<Vec<String>>,
+    /// A file with more of that, a member a line, beside this one.
+    file: Option<String>,
+}
+
+#[derive(JsonSchema)]
+enum SetTypeWord {
+    #[serde(rename = "hash:ip")]
+    Ip,
+    #[serde(rename = "hash:net")]
+    Net,
+    #[serde(rename = "hash:ip,port")]
+    IpPort,
+    #[serde(rename = "hash:net,port")]
+    NetPort,
 }
 
 #[derive(JsonSchema)]

@@ -138,6 +138,7 @@ fn the_schema_names_the_keys_that_are_read() {
         ("InterfaceSection", "interfaces: { a: { xxxxxxxxxxxxxxxx: 1 } }"),
         ("RouteSection", "routes: [ { xxxxxxxxxxxxxxxx: 1 } ]"),
         ("ZoneSection", "zones: { a: { xxxxxxxxxxxxxxxx: 1 } }"),
+        ("SetSection", "sets: { a: { xxxxxxxxxxxxxxxx: 1 } }"),
         ("ServiceSection", "services: { a: { xxxxxxxxxxxxxxxx: 1 } }"),
         ("PolicyRuleSection", "policy_rules: [ { xxxxxxxxxxxxxxxx: 1 } ]"),
         ("DenySection", "services: { a: { deny: { xxxxxxxxxxxxxxxx: 1 } } }"),

@@ -47,10 +47,68 @@ pub enum ApiRequest {
     },
     /// A tproxy request.
     Tproxy(Request),
+    /// The rules, with how often each was met.
+    Rules,
+    /// The sets there are.
+    Sets,
+    /// A set with its members.
+    Set {
+        /// Its name.
+        name: String,
+        /// How many members at most.
+        limit: usize,
+    },
+    /// A change of a set, or a question about it.
+    ChangeSet {
+        /// Its name.
+        name: String,
+        /// What.
+        change: SetChange,
+    },
     /// The configuration file as it was just read.
     Reload(Result<Box<Config>, Faults>),
     /// Drain and end.
     Stop,
+}
+
+/// What is done with a set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SetChange {
+    /// Adds members.
+    Add {
+        /// As they are written.
+        members: Vec<String>,
+    },
+    /// Takes members out.
+    Delete {
+        /// As they are written.
+        members: Vec<String>,
+    },
+    /// Changes nothing, and says whether a member is there.
+    Test {
+        /// As it is written.
+        member: String,
+    },
+    /// Takes all out.
+    Flush,
+    /// Gives each of two sets the members of the other.
+    Swap {
+        /// The other.
+        with: String,
+    },
+}
+
+impl SetChange {
+    /// As in the path of a request.
+    pub fn name(&self) -> &'static str {
+        match self {
+            SetChange::Add { .. } => "add",
+            SetChange::Delete { .. } => "delete",
+            SetChange::Test { .. } => "test",
+            SetChange::Flush => "flush",
+            SetChange::Swap { .. } => "swap",
+        }
+    }
 }
 
 /// For programs or for people.

@@ -31,6 +31,7 @@ pub(super) enum Wanted {
     Status,
     Metrics,
     Health,
+    Rules,
     Drained,
     Flows { limit: usize },
 }

@@ -69,6 +69,8 @@ fn report(core: usize, sessions: u64) -> CoreReport {
         flooded: 0,
         busy_cycles: 25,
         idle_cycles: 75,
+        rules: Vec::new(),
+        chains: Vec::new(),
         counters: vec![counter("forwarded", 10), counter("dropped_no_zone", core as u64)],
         ports: vec![PortReport { rx_packets: 7, xstats: vec![("rx_good".to_owned(), 5)], ..port }],
     }
@@ -420,4 +422,69 @@ fn policy_names_what_is_in_it() {
         json!({ "address": null, "port": 50080, "protocol": "both", "service": "web", "services": ["web"] })
     );
     assert_eq!(policy["rules"], 2);
+}
+
+#[test]
+fn sets_change_under_a_running_policy() {
+    let yaml = YAML.replace("rules: |", "sets:\n  bad: { type: \"hash:net\", entries: [10.9.0.0/16] }\n  new: { type: \"hash:net\" }\n  web: { type: \"hash:ip,port\" }\nrules: |");
+    let (mut engine, _boxes) = engine(1, 8);
+    done(engine.handle(0, ROOT, ApiRequest::Reload(Ok(Box::new(configuration(&yaml)))))).expect("sets are no restart");
+    let policy = Arc::clone(engine.policy());
+    let mut ask = |caller, name: &str, change| {
+        done(engine.handle(0, caller, ApiRequest::ChangeSet { name: name.to_owned(), change }))
+    };
+    let members = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let add = |texts: &[&str]| SetChange::Add { members: members(texts) };
+    let test = || SetChange::Test { member: "192.0.2.7".to_owned() };
+    let Ok(Body::Json(before)) = ask(NOBODY, "bad", test()) else { panic!("anybody may ask") };
+    assert_eq!(before["contains"], false);
+    assert_eq!(ask(NOBODY, "bad", add(&["192.0.2.0/24"])).expect_err("nobody may change").status, 403);
+    let Ok(Body::Json(added)) = ask(ROOT, "bad", add(&["192.0.2.0/24", "10.9.0.0/16"])) else { panic!("root may") };
+    assert_eq!((&added["changed"], &added["members"]), (&json!(1), &json!(2)));
+    let Ok(Body::Json(after)) = ask(NOBODY, "bad", test()) else { panic!("anybody may ask") };
+    assert_eq!(after["contains"], true);
+    assert_eq!(
+        policy.sets().get("bad").expect("the set").len(),
+        2,
+        "the policy the cores have is the one that changed"
+    );
+    // One fault, and nothing is changed.
+    assert_eq!(ask(ROOT, "bad", add(&["10.1.0.0/16", "nonsense"])).expect_err("no member").status, 400);
+    assert_eq!(policy.sets().get("bad").expect("the set").len(), 2);
+    let swap = |with: &str| SetChange::Swap { with: with.to_owned() };
+    assert_eq!(ask(ROOT, "bad", swap("web")).expect_err("of another kind").status, 409);
+    assert_eq!(ask(ROOT, "bad", swap("nothing")).expect_err("no such set").status, 404);
+    ask(ROOT, "bad", swap("new")).expect("alike");
+    ask(ROOT, "new", SetChange::Delete { members: members(&["192.0.2.0/24"]) }).expect("a member");
+    let Ok(Body::Json(list)) = done(engine.handle(0, NOBODY, ApiRequest::Sets)) else { panic!("anybody may list") };
+    let counts: Vec<&Value> = list["sets"].as_array().expect("a list").iter().map(|set| &set["count"]).collect();
+    assert_eq!(counts, [&json!(0), &json!(1), &json!(0)]);
+    let set = ApiRequest::Set { name: "new".to_owned(), limit: 10 };
+    let Ok(Body::Json(set)) = done(engine.handle(0, NOBODY, set)) else { panic!("anybody may list") };
+    assert_eq!((&set["type"], &set["members"]), (&json!("hash:net"), &json!(["10.9.0.0/16"])));
+    let flush = ApiRequest::ChangeSet { name: "new".to_owned(), change: SetChange::Flush };
+    done(engine.handle(0, ROOT, flush)).expect("root may");
+    assert!(policy.sets().get("new").expect("the set").is_empty());
+}
+
+#[test]
+fn rules_show_what_all_cores_have_counted_under_this_policy() {
+    let (mut engine, boxes) = engine(2, 8);
+    let Outcome::Gather(mut gather) = engine.handle(0, NOBODY, ApiRequest::Rules) else { panic!("cores are asked") };
+    for (at, mailbox) in boxes.iter().enumerate() {
+        let Ok(ToCore::Report(reply)) = mailbox.try_recv() else { panic!("a core is asked") };
+        let counted = (at as u64 + 1, 60);
+        let report = CoreReport { rules: vec![counted, (0, 0)], chains: vec![(5, 300)], ..report(at + 1, 0) };
+        // The second core has not read the letter with this policy yet.
+        let generation = if at == 1 { 0 } else { 1 };
+        reply.send(CoreReport { generation, ..report }).expect("somebody waits");
+    }
+    let Some(Ok(Body::Json(rules))) = engine.poll(0, &mut gather) else { panic!("all have answered") };
+    let first = &rules["rules"][0];
+    assert_eq!(
+        (&first["table"], &first["chain"], &first["index"]),
+        (&json!("tproxy"), &json!("PREROUTING"), &json!(1))
+    );
+    assert_eq!((&first["packets"], &first["bytes"]), (&json!(1), &json!(60)));
+    assert_eq!((&rules["chains"][0]["chain"], &rules["chains"][0]["packets"]), (&json!("PREROUTING"), &json!(5)));
 }

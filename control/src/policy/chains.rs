@@ -150,6 +150,15 @@ impl Chains {
         self.chains[usize::from(chain.0)].policy
     }
 
+    /// Built-in chains: place, table, name, and whether the policy is ACCEPT.
+    pub(super) fn built_in(&self) -> impl Iterator<Item = (usize, TableKind, &str, bool)> {
+        let of = |entrance: &Entrance| {
+            let (at, chain) = (usize::from(entrance.chain.0), &self.chains[usize::from(entrance.chain.0)]);
+            (at, chain.table, &*chain.name, chain.policy == ChainPolicy::Accept)
+        };
+        self.hooks.iter().map(of)
+    }
+
     /// The indexes over tables that have one.
     pub(super) fn classifiers(&self) -> impl Iterator<Item = (TableKind, ClassifierSize)> {
         self.classifiers.iter().map(|(table, classifier)| (*table, classifier.size()))

@@ -27,3 +27,16 @@ fn what_is_no_request_is_refused_as_the_kernel_would() {
         assert_eq!(refusal.errno, errno, "{operation} {body}: {refusal}");
     }
 }
+
+#[test]
+fn changes_of_sets_stand_in_the_path_and_members_in_the_body() {
+    let members = br#"{"members":["10.0.0.1"]}"#;
+    let one = || vec!["10.0.0.1".to_owned()];
+    assert_eq!(parse_change("add", members), Ok(SetChange::Add { members: one() }));
+    assert_eq!(parse_change("delete", members), Ok(SetChange::Delete { members: one() }));
+    assert_eq!(parse_change("flush", b""), Ok(SetChange::Flush));
+    assert_eq!(parse_change("swap", br#"{"with":"b"}"#), Ok(SetChange::Swap { with: "b".to_owned() }));
+    for (operation, body, status) in [("add", "{}", 400), ("add", "", 400), ("swap", "[]", 400), ("burn", "{}", 404)] {
+        assert_eq!(parse_change(operation, body.as_bytes()).expect_err(operation).status, status, "{operation} {body}");
+    }
+}

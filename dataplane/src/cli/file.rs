@@ -18,8 +18,14 @@ pub(super) fn load(path: &Path) -> Result<Config, Failure> {
 pub(super) fn check(path: &Path, as_json: bool) -> Done {
     match compile(path) {
         Ok((config, _)) if as_json => say(json!({ "ok": true, "warnings": faults_json(&config.warnings) })),
-        Ok((config, _)) => {
+        Ok((config, policy)) => {
             config.warnings.iter().for_each(|warning| warn!("{warning}"));
+            for (table, size) in policy.classifiers().filter(|(_, size)| size.coarse > 0) {
+                let (table, rules, dimensions) = (table.name(), size.rules, size.coarse);
+                warn!(
+                    "table {table}: {rules} rules overlap too much for a full index; {dimensions} of its dimensions are coarse, and new flows take longer to decide"
+                );
+            }
             say("ok")
         }
         Err(faults) => {
