@@ -27,6 +27,7 @@ mod flood;
 mod gateway;
 mod host;
 mod interop;
+mod iptables;
 mod limits;
 mod node;
 mod operation;
