@@ -1,4 +1,5 @@
 //! The matches (`-m`): which are served, and why the others are not.
+//! What a value means for a flow is the policy's matter; here is how it is written, checked and printed.
 
 use super::lex::Word;
 use super::modules::{Instance, Module};

@@ -1,4 +1,5 @@
 //! The targets (`-j`, `-g`): which are served, and why the others are not.
+//! What becomes of a flow is the policy's and the data plane's matter; here is how a target is written, checked and printed.
 
 use super::lex::Word;
 use super::modules::{Facts, Instance, Made, Module};

@@ -1,4 +1,5 @@
 //! Matches by address beyond `-s` and `-d`: iprange, addrtype, mac.
+//! What a value means for a flow is the policy's matter; here is how it is written, checked and printed.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,5 @@
 //! Matches that remember: connlimit, recent, set.
+//! What a value means for a flow is the policy's matter; here is how it is written, checked and printed.
 
 use std::net::IpAddr;
 

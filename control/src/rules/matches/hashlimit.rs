@@ -1,4 +1,5 @@
 //! `-m hashlimit`: a rate for each group of flows, in flows or in bytes.
+//! What a value means for a flow is the policy's matter; here is how it is written, checked and printed.
 
 use super::super::criteria::{Burst, Family, HashKeys, HashLimit, HashRate, Match};
 use super::super::modules::{Draft, Facts, Given, Made, Module, within};

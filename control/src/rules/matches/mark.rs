@@ -1,4 +1,5 @@
 //! Matches by mark, and those with little to read: socket, tproxy, comment.
+//! What a value means for a flow is the policy's matter; here is how it is written, checked and printed.
 
 use super::super::criteria::{Match, Not};
 use super::super::modules::{Draft, Facts, Given, Made, Module, number};

@@ -1,4 +1,5 @@
 //! Matches on the first packet: pkttype, length, ttl, hl.
+//! What a value means for a flow is the policy's matter; here is how it is written, checked and printed.
 
 use super::super::criteria::{Compare, Match, Not, PacketType};
 use super::super::modules::{Draft, Facts, Given, Made, Module, number_range, within};

@@ -1,4 +1,5 @@
 //! Matches as canonical text, each as iptables-save prints it.
+//! What a value means for a flow is the policy's matter; here is how it is written, checked and printed.
 
 use std::fmt::{Display, Formatter, Result, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr};

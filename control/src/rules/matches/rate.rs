@@ -1,4 +1,5 @@
 //! `-m limit`, and rates as iptables writes them: `5/second`, `7/min`.
+//! What a value means for a flow is the policy's matter; here is how it is written, checked and printed.
 
 use super::super::criteria::{Limit, Match};
 use super::super::modules::{Draft, Facts, Given, Made, Module, by_beginning, within};

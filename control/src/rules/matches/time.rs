@@ -1,4 +1,5 @@
 //! `-m time`: dates, times of day, days. All in UTC.
+//! What a value means for a flow is the policy's matter; here is how it is written, checked and printed.
 
 use super::super::criteria::{Days, Match, TimeSpan};
 use super::super::modules::{Draft, Facts, Given, Made, Module, within};

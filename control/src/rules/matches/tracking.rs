@@ -1,4 +1,5 @@
 //! `-m state` and `-m conntrack`: what connection tracking knows about the flow.
+//! What a value means for a flow is the policy's matter; here is how it is written, checked and printed.
 
 use super::super::Network;
 use super::super::criteria::{Direction, Match, Not, Ports, States, Status, TrackedAddresses, Tracking};

@@ -1,4 +1,5 @@
 //! `-j LOG`.
+//! What becomes of a flow is the policy's and the data plane's matter; here is how a target is written, checked and printed.
 
 use super::super::modules::{Draft, Facts, Given, Made, Module, number};
 use super::super::options::Spec;

@@ -1,4 +1,5 @@
 //! Marks and tracking: MARK, CONNMARK, CT --notrack and its old name NOTRACK.
+//! What becomes of a flow is the policy's and the data plane's matter; here is how a target is written, checked and printed.
 
 use super::super::TableKind;
 use super::super::matches::masked;

@@ -1,4 +1,5 @@
 //! Targets as canonical text, each as iptables-save prints it.
+//! What becomes of a flow is the policy's and the data plane's matter; here is how a target is written, checked and printed.
 
 use std::fmt::{Formatter, Result};
 use std::net::IpAddr;
