@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use control::policy::{Decision, EntryMatch, NewFlow, NoTrace, RejectKind, Verdict};
+use control::policy::{Decision, EntryMatch, Nat, NewFlow, NoTrace, RejectKind, Verdict};
 use control::tproxy::{Entry, Flags};
 use tcp::Instant;
 
@@ -42,7 +42,11 @@ impl<N: Nic> Worker<N> {
         // A SYN that will be answered by a cookie has proven nothing yet: it may not use an entry up.
         let claims = !matches!(ip.kind, Transport::Tcp { .. }) || !self.is_flooded(now, arrival.interface);
         let decision = self.decide(&flow, claims);
+        // What is to be translated must not pass as it is.
+        let untranslated =
+            matches!(decision.verdict, Verdict::Forward | Verdict::Local) && decision.nat != Nat::default();
         match decision.verdict {
+            _ if untranslated => self.counters.count(Counter::NatUnserved),
             Verdict::Proxy { .. } => self.open_session(now, key, arrival, &decision),
             Verdict::Forward => self.open_forward(now, key, arrival),
             Verdict::Local => self.local_service(now, arrival),
@@ -55,7 +59,7 @@ impl<N: Nic> Worker<N> {
 
     pub(crate) fn new_flow(&self, now: Instant, arrival: &Arrival<'_, N::Frame>) -> NewFlow {
         let ip = arrival.ip;
-        let wall = self.unix_at_zero.saturating_add_unsigned(now.as_micros() / 1_000_000);
+        let wall = self.wall_clock(now);
         NewFlow {
             interface: arrival.interface,
             protocol: ip.protocol,
@@ -63,6 +67,11 @@ impl<N: Nic> Worker<N> {
             destination: ip.destination_socket(),
             packet: facts::of(now, wall, &arrival.packet.link, ip, arrival.frame.data()),
         }
+    }
+
+    /// Seconds since 1970.
+    pub(crate) fn wall_clock(&self, now: Instant) -> i64 {
+        self.unix_at_zero.saturating_add_unsigned(now.as_micros() / 1_000_000)
     }
 
     /// Entries before rules; an entry for one connection only is claimed by the flow that would get in by it, and

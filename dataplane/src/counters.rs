@@ -116,6 +116,7 @@ counters! {
     // New flows.
     TcpOutOfState "tcp_out_of_state" "TCP segments that belong to no connection and may not begin one."
     RstSent "rst_sent" "Resets sent for segments that belong to no connection."
+    NatUnserved "nat_unserved" "New flows that are to be translated and not proxied, which this version does not do."
     Rejected "rejected" "First packets of flows that a REJECT rule answered."
     LocalClosedPort "local_closed_port" "Packets let in to a port of the gateway itself where nobody listens."
     LocalUnhandled "local_unhandled" "Packets let in to the gateway itself of a protocol it does not speak."

@@ -25,13 +25,14 @@ pub mod half_open;
 pub mod mirror;
 pub mod open;
 pub mod serve;
+pub mod server;
 pub mod time_wait;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_task::Task;
-use control::policy::{InterfaceId, ListenerId, Policy, RuleRef, Service, ServiceId, ZoneId};
+use control::policy::{InterfaceId, ListenerId, Policy, RuleRef, Search, Service, ServiceId, ZoneId};
 use slotmap::{SlotMap, new_key_type};
 use tcp::Instant;
 
@@ -83,6 +84,8 @@ pub struct Session {
     pub server_socket: Option<SocketKey>,
     /// Who waits for the server leg (`accept: immediate`).
     pub connecting: Option<Reply<Result<SocketKey, proxy::ConnectError>>>,
+    /// Which of the router's servers were asked.
+    pub search: Search,
     /// The proxy.
     pub task: Option<Task<()>>,
     /// How it ended, when it has.

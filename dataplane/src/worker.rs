@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use control::mailbox::{FromCore, ToCore};
-use control::policy::{Holds, InterfaceId, Memory, Policy};
+use control::policy::{Holds, InterfaceId, Memory, Policy, ServerStates};
 use control::tproxy::Table;
 use crossbeam_channel::{Receiver, Sender};
 use foldhash::fast::FixedState;
@@ -71,6 +71,8 @@ pub struct Worker<N: Nic> {
     pub(crate) memory: Memory,
     /// What sessions and handshakes, by their number, take up in the counts of `-m connlimit`.
     pub(crate) holds: HashMap<u64, Holds, FixedState>,
+    /// What is known of routers' servers, by service.
+    pub(crate) servers: HashMap<String, ServerStates, FixedState>,
     /// What the wall's clock said when ours stood at zero.
     pub(crate) unix_at_zero: i64,
     pub(crate) routes: Routes,
@@ -144,6 +146,7 @@ impl<N: Nic> Worker<N> {
             nic,
             memory: Memory::new(&policy),
             holds: HashMap::default(),
+            servers: HashMap::default(),
             unix_at_zero: 0,
             policy,
             table,

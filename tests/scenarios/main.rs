@@ -25,6 +25,7 @@ mod refused;
 mod reload;
 mod reset;
 mod same_seed;
+mod servers;
 mod slow_reader;
 mod syn_flood;
 mod time_wait;

@@ -16,6 +16,7 @@ pub(super) fn listeners(
     services: &[Service],
     zones: &[&str],
     faults: &mut Faults,
+    warnings: &mut Faults,
 ) -> Vec<(Listener, Place)> {
     let items = decode::list(node, "`listeners`", faults);
     decode::at_most(items.len(), limits::SERVICES_MAX, node, "listeners", faults);
@@ -32,7 +33,12 @@ pub(super) fn listeners(
         let protocol = mapping.get("protocol");
         let protocol = protocol.and_then(|node| decode::choice(node, "`protocol`", &protocols, faults));
         let protocol = protocol.unwrap_or_default();
-        let accept_one = mapping.get("accept_one").and_then(|node| decode::boolean(node, "`accept_one`", faults));
+        let accept_one = mapping.get("accept_one");
+        if let Some(node) = accept_one {
+            let message = "`accept_one` has no effect in this version: the listener takes any number of connections";
+            warnings.add(node.place.clone(), message);
+        }
+        let accept_one = accept_one.and_then(|node| decode::boolean(node, "`accept_one`", faults));
         mapping.finish(faults);
         // '' and 0.0.0.0 mean every address, as they do for sockets.
         let address = address.filter(|address| !address.is_unspecified());

@@ -60,7 +60,8 @@ pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Co
     let services = top.get("services").map(|node| services::services(node, &known, &mut faults)).unwrap_or_default();
     let zones = zones_node.map(|node| zones::zones(node, &zone_names, &services, &mut faults));
     let listeners = top.get("listeners");
-    let listeners = listeners.map(|node| listeners::listeners(node, &services, &zone_names, &mut faults));
+    let listeners =
+        listeners.map(|node| listeners::listeners(node, &services, &zone_names, &mut faults, &mut warnings));
     let known = policy_rules::Known { interfaces: &interfaces, zones: &zone_names, services: &services };
     let policy_rules = top.get("policy_rules");
     let policy_rules = policy_rules.map(|node| policy_rules::policy_rules(node, &known, &mut faults));

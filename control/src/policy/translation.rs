@@ -90,7 +90,7 @@ impl NatRange {
         let address = match (first, last) {
             (IpAddr::V4(first), IpAddr::V4(last)) => {
                 let count = u64::from(last.to_bits().saturating_sub(first.to_bits())) + 1;
-                IpAddr::V4((first.to_bits() + (u64::from(hash as u32) * count >> 32) as u32).into())
+                IpAddr::V4((first.to_bits() + ((u64::from(hash as u32) * count) >> 32) as u32).into())
             }
             (IpAddr::V6(first), IpAddr::V6(last)) => {
                 let count = last.to_bits().saturating_sub(first.to_bits()).saturating_add(1);

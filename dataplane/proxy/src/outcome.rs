@@ -87,6 +87,12 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether it says that the server did not take the connection.
+    #[must_use]
+    pub fn is_of_server(self) -> bool {
+        matches!(self, Reason::ConnectRefused | Reason::ConnectTimedOut | Reason::ConnectUnreachable)
+    }
+
     /// Every reason, in the order of [`Reason::index`].
     pub const ALL: &[Reason] = &[
         Reason::Finished,

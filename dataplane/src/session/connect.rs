@@ -6,11 +6,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use control::policy::{DropReason, InterfaceId, Policy, Service, ServiceId, Source};
+use control::policy::{DropReason, InterfaceId, NatRange, Policy, Search, Service, Source};
 use control::tproxy::Flags;
 use tcp::{Connection, Flow, Instant};
 
 use super::SessionKey;
+use super::server::Asking;
 use crate::counters::Counter;
 use crate::flow::Key;
 use crate::limits;
@@ -41,9 +42,16 @@ impl<N: Nic> Worker<N> {
         target: proxy::Target,
     ) -> Result<SocketKey, Counter> {
         let Some(session) = self.sessions.get(key) else { return Err(Counter::SessionGone) };
-        let (ends, service, policy) =
-            ((session.client, session.original), session.service, Arc::clone(&session.policy));
-        let side = self.server_side(&policy, service, ends, target)?;
+        let (mut asking, policy) = (Asking::of(session), Arc::clone(&session.policy));
+        // Who names a server means that one, and none of the router's in its place.
+        if matches!(target, proxy::Target::Address(_)) {
+            asking.search = Search::default();
+        }
+        let side = self.server_side(now, &policy, &mut asking, target);
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.search = asking.search;
+        }
+        let side = side?;
         let ServerSide { target, local, next_hop, key: flow_key } = side;
         let flow = self.flows.insert(flow_key, Step::Proxy { session: key, leg: Leg::Server })?;
         let mss = self.interfaces.get(next_hop.interface).mss(target.is_ipv6());
@@ -64,21 +72,18 @@ impl<N: Nic> Worker<N> {
     /// Who the server is, how to get there and as whom.
     pub(crate) fn server_side(
         &mut self,
+        now: Instant,
         policy: &Policy,
-        service: ServiceId,
-        (client, original): (SocketAddr, SocketAddr),
+        asking: &mut Asking,
         target: proxy::Target,
     ) -> Result<ServerSide, Counter> {
-        let service = policy.service(service);
-        let target = match target {
-            proxy::Target::Address(address) => address,
-            proxy::Target::Original => service.server(original).ok_or(Counter::NoRoute)?,
-        };
+        let (target, nat) = self.choose_server(now, policy, asking, target)?;
+        let service = policy.service(asking.service);
         if self.routes.is_own(target.ip()) {
             return Err(Counter::from(DropReason::ConnectedDirectly));
         }
         let next_hop = self.routes.lookup(target.ip()).ok_or(Counter::NoRoute)?;
-        let local = self.source(service, client, target, &next_hop)?;
+        let local = self.source(service, asking.client, target, &next_hop, nat.source)?;
         // A proxy may name a server of the other family, an entry a foreign address of it.
         if local.is_ipv4() != target.is_ipv4() {
             return Err(Counter::NoSourceAddress);
@@ -96,36 +101,44 @@ impl<N: Nic> Worker<N> {
         client: SocketAddr,
         target: SocketAddr,
         next_hop: &NextHop,
+        nat: Option<NatRange>,
     ) -> Result<SocketAddr, Counter> {
+        let ports = Self::source_ports(service, client);
         let bound = match service.source {
-            Source::Client => return Ok(client),
+            _ if let Some(nat) = nat => {
+                let port = nat.ports.filter(|(first, last)| first == last).map_or(0, |(port, _)| port);
+                let address = nat.address().unwrap_or(client.ip());
+                let ports = nat.ports.unwrap_or(ports);
+                return self.with_port(SocketAddr::new(address, port), ports, target, next_hop.interface);
+            }
+            Source::Client if service.forge_port.is_none() => return Ok(client),
+            Source::Client => SocketAddr::new(client.ip(), 0),
             Source::Gateway => SocketAddr::new(next_hop.source.ok_or(Counter::NoSourceAddress)?, 0),
             Source::Address(address) => address,
         };
         if bound.is_ipv4() != target.is_ipv4() {
             return Err(Counter::NoSourceAddress);
         }
-        let local = self.with_port(bound, client.port(), target, next_hop.interface)?;
+        let local = self.with_port(bound, ports, target, next_hop.interface)?;
         let Some(entry) = self.table.lookup_local(TCP, local) else { return Ok(local) };
         let meant = entry.remote.is_none_or(|remote| remote == target);
         if !entry.flags.contains(Flags::CONNECT) || !meant || !self.claim(&entry) {
             return Ok(local);
         }
-        self.with_port(entry.foreign, client.port(), target, next_hop.interface)
+        self.with_port(entry.foreign, ports, target, next_hop.interface)
     }
 
-    /// Chooses a port where none is given: a free one, of the client port's class (Zorp's `forge_port` GROUP).
+    /// Chooses a port where none is given: a free one of the range.
     fn with_port(
         &mut self,
         address: SocketAddr,
-        like: u16,
+        (low, high): (u16, u16),
         target: SocketAddr,
         interface: InterfaceId,
     ) -> Result<SocketAddr, Counter> {
         if address.port() != 0 {
             return Ok(address);
         }
-        let (low, high) = limits::port_class(like);
         let count = u32::from(high - low) + 1;
         let first = self.random.below(count);
         (0..count.min(limits::PORT_TRIES))

@@ -7,13 +7,14 @@
 
 use std::sync::Arc;
 
-use control::policy::{Decision, InterfaceId, ListenerId, Policy, RuleRef, Service, ServiceId, ZoneId};
+use control::policy::{Decision, InterfaceId, ListenerId, Policy, RuleRef, Search, Service, ServiceId, ZoneId};
 use slotmap::{SlotMap, new_key_type};
 use tcp::{Embryo, Stage};
 
 use super::Session;
 use super::flood::Flood;
-use crate::flow::{FlowId, Table};
+use super::server::Asking;
+use crate::flow::{FlowId, Key, Table};
 use crate::socket::IpMarks;
 use crate::step::Step;
 
@@ -45,6 +46,20 @@ impl Decided {
 
     pub(crate) fn service(&self) -> &Service {
         self.policy.service(self.service)
+    }
+
+    /// What the flow of a client's key asks for a server with.
+    pub(crate) fn asking(&self, client: &Key) -> Asking {
+        Asking {
+            interface: client.interface(),
+            client: client.source(),
+            original: client.destination(),
+            service: self.service,
+            listener: self.listener,
+            client_zone: self.zones.0,
+            rule: self.rule,
+            search: Search::default(),
+        }
     }
 }
 
@@ -176,6 +191,7 @@ impl Session {
             client_socket: None,
             server_socket: None,
             connecting: None,
+            search: Search::default(),
             task: None,
             ended: None,
         }

@@ -199,6 +199,9 @@ impl<N: Nic> Worker<N> {
             return;
         };
         self.take_half_open(interface, id);
+        if let Some((server, _)) = session.server.filter(|_| reason.is_of_server()) {
+            self.server_failed(now, session.service(), server);
+        }
         self.summarise(now, &session, Ended::unserved(reason));
     }
 

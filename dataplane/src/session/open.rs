@@ -80,8 +80,8 @@ impl<N: Nic> Worker<N> {
             self.send_icmp_error(now, arrival, icmp::ErrorKind::TimeExceeded { reassembly: false });
             return Err(Counter::TtlExpired);
         }
-        let ends = (key.source(), key.destination());
-        let side = self.server_side(&decided.policy, decided.service, ends, proxy::Target::Original)?;
+        let mut asking = decided.asking(&key);
+        let side = self.server_side(now, &decided.policy, &mut asking, proxy::Target::Original)?;
         let embryo = Embryo::held(now, syn);
         let id = self.keep(key, Some(side.key), embryo, decided, IpMarks::passed_on(arrival))?;
         self.say_syn(now, id);

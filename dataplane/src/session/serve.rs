@@ -28,7 +28,12 @@ impl<N: Nic> Worker<N> {
     }
 
     /// Tells a proxy that waits in `connect()`.
+    ///
+    /// Of several servers the next one is asked before it hears of a failure.
     pub(crate) fn server_ready(&mut self, key: SessionKey, result: Result<SocketKey, ConnectError>) {
+        if result.is_err() && self.ask_next_server(self.shared.now.get(), key) {
+            return;
+        }
         if let Some(reply) = self.sessions.get_mut(key).and_then(|session| session.connecting.take()) {
             reply.fill(result);
         }

@@ -139,12 +139,12 @@ fn deny_services_answer_by_family() {
 
 #[test]
 fn forward_services_leave_the_last_word_to_the_filter() {
+    let filter = ":FORWARD DROP\n-A FORWARD -m tproxy -d 10.0.1.80 -p tcp --dport 8080 -j ACCEPT";
     let sections = format!(
         "{ANYBODY}\nservices: {{ s: {{ forward: true, router: [10.0.1.80:8080], snat: n }} }}\n\
          nat_policies: {{ n: {{ kind: static, address: 10.0.1.7 }} }}\nlisteners: [ {{ port: 1, service: s }} ]"
     );
-    let policy =
-        self::policy(&sections, ":FORWARD DROP\n-A FORWARD -m tproxy -d 10.0.1.80 -p tcp --dport 8080 -j ACCEPT");
+    let policy = policy(&sections, filter);
     let made = decision(&policy, "a tcp 10.0.0.9:5 8.8.8.8:80");
     assert_eq!(
         (made.verdict, made.tproxy),
