@@ -109,7 +109,6 @@ impl Engine {
             }
             ApiRequest::Policy => Outcome::Done(Ok(Body::Json(show::policy(&self.policy)))),
             ApiRequest::Entries { limit } => Outcome::Done(Ok(Body::Json(self.entries(now_us, limit)))),
-            ApiRequest::Rules => self.gather(now_us, Wanted::Rules),
             ApiRequest::Sets => Outcome::Done(Ok(Body::Json(self.sets()))),
             ApiRequest::Set { name, limit } => Outcome::Done(self.set(&name, limit)),
             ApiRequest::ChangeSet { name, change } => Outcome::Done(self.change_set(caller, &name, &change)),

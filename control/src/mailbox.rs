@@ -102,12 +102,6 @@ pub struct CoreReport {
     pub idle_cycles: u64,
     /// Every way a packet, flow or session has ended, and other counts.
     pub counters: Vec<CounterValue>,
-    /// Packets and bytes of each rule of the core's policy, by [`crate::RuleRef::id`]. They have an answer of their own.
-    #[serde(skip)]
-    pub rules: Vec<(u64, u64)>,
-    /// Packets and bytes that each built-in chain's policy decided, by [`crate::policy::ChainId`].
-    #[serde(skip)]
-    pub chains: Vec<(u64, u64)>,
     /// Ports, as seen from this core; the first core's are shown.
     pub ports: Vec<PortReport>,
 }

@@ -69,7 +69,6 @@ pub(crate) fn control_routes(desk: Desk) -> Router {
         .route("/v1/policy", get(policy))
         .route("/v1/tproxy", get(entries))
         .route("/v1/tproxy/{operation}", post(tproxy))
-        .route("/v1/rules", get(rules))
         .route("/v1/sets", get(sets))
         .route("/v1/sets/{name}", get(set))
         .route("/v1/sets/{name}/{operation}", post(change_set))
@@ -201,10 +200,6 @@ async fn tproxy(
         Ok(request) => desk.ask(peer, ApiRequest::Tproxy(request)).await,
         Err(refusal) => Answer(Err(refusal.into())),
     }
-}
-
-async fn rules(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer {
-    desk.ask(peer, ApiRequest::Rules).await
 }
 
 async fn sets(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer {

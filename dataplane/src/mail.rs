@@ -111,8 +111,6 @@ impl<N: Nic> Worker<N> {
             busy_cycles: self.busy.busy_cycles,
             idle_cycles: self.busy.idle_cycles,
             counters: self.counters.iter().collect(),
-            rules: self.memory.rule_counters().to_vec(),
-            chains: self.memory.chain_counters().to_vec(),
             ports: self.port_reports(),
         }
     }

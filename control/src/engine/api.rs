@@ -47,8 +47,6 @@ pub enum ApiRequest {
     },
     /// A tproxy request.
     Tproxy(Request),
-    /// The rules, with how often each was met.
-    Rules,
     /// The sets there are.
     Sets,
     /// A set with its members.

@@ -31,7 +31,6 @@ pub(super) enum Wanted {
     Status,
     Metrics,
     Health,
-    Rules,
     Drained,
     Flows { limit: usize },
 }

@@ -24,9 +24,6 @@ impl Engine {
                 Ok(Body::Metrics(metrics::encode(self.own(now_us), reports, silent)))
             }
             Answers::Reports { wanted: Wanted::Health, silent, .. } => self.health(&silent),
-            Answers::Reports { wanted: Wanted::Rules, reports, silent } => {
-                Ok(Body::Json(rules(&self.policy, &reports, &silent)))
-            }
             Answers::Reports { reports, silent, .. } => Ok(Body::Json(self.status(now_us, &reports, &silent))),
         }
     }
@@ -218,37 +215,4 @@ pub(super) fn log_summary(summary: &SessionSummary) {
         generation = summary.generation,
         "session ended"
     );
-}
-
-/// The rules with what the cores have counted under this policy; what an older one counted ended with it.
-fn rules(policy: &Policy, reports: &[CoreReport], silent: &[usize]) -> Value {
-    let of_now = || reports.iter().filter(|report| report.generation == policy.generation());
-    let sum = |of: &dyn Fn(&CoreReport) -> Option<(u64, u64)>| {
-        of_now().filter_map(of).fold((0u64, 0u64), |sum, (packets, bytes)| (sum.0 + packets, sum.1 + bytes))
-    };
-    let rules = policy.rules().iter().enumerate().map(|(id, rule)| {
-        let (packets, bytes) = sum(&|report| report.rules.get(id).copied());
-        json!({
-            "table": rule.table.name(),
-            "chain": &*rule.chain,
-            "index": rule.index,
-            "file": &*rule.place.file,
-            "line": rule.place.line,
-            "text": rule.text,
-            "packets": packets,
-            "bytes": bytes,
-        })
-    });
-    let chains = policy.built_in_chains().map(|(id, table, name, accepts)| {
-        let (packets, bytes) = sum(&|report| report.chains.get(id).copied());
-        let policy = if accepts { "ACCEPT" } else { "DROP" };
-        json!({ "table": table.name(), "chain": name, "policy": policy, "packets": packets, "bytes": bytes })
-    });
-    json!({
-        "generation": policy.generation(),
-        "rules": rules.collect::<Vec<_>>(),
-        "chains": chains.collect::<Vec<_>>(),
-        "evicted": policy.evicted(),
-        "silent_cores": silent,
-    })
 }

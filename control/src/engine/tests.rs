@@ -69,8 +69,6 @@ fn report(core: usize, sessions: u64) -> CoreReport {
         flooded: 0,
         busy_cycles: 25,
         idle_cycles: 75,
-        rules: Vec::new(),
-        chains: Vec::new(),
         counters: vec![counter("forwarded", 10), counter("dropped_no_zone", core as u64)],
         ports: vec![PortReport { rx_packets: 7, xstats: vec![("rx_good".to_owned(), 5)], ..port }],
     }
@@ -465,26 +463,4 @@ fn sets_change_under_a_running_policy() {
     let flush = ApiRequest::ChangeSet { name: "new".to_owned(), change: SetChange::Flush };
     done(engine.handle(0, ROOT, flush)).expect("root may");
     assert!(policy.sets().get("new").expect("the set").is_empty());
-}
-
-#[test]
-fn rules_show_what_all_cores_have_counted_under_this_policy() {
-    let (mut engine, boxes) = engine(2, 8);
-    let Outcome::Gather(mut gather) = engine.handle(0, NOBODY, ApiRequest::Rules) else { panic!("cores are asked") };
-    for (at, mailbox) in boxes.iter().enumerate() {
-        let Ok(ToCore::Report(reply)) = mailbox.try_recv() else { panic!("a core is asked") };
-        let counted = (at as u64 + 1, 60);
-        let report = CoreReport { rules: vec![counted, (0, 0)], chains: vec![(5, 300)], ..report(at + 1, 0) };
-        // The second core has not read the letter with this policy yet.
-        let generation = if at == 1 { 0 } else { 1 };
-        reply.send(CoreReport { generation, ..report }).expect("somebody waits");
-    }
-    let Some(Ok(Body::Json(rules))) = engine.poll(0, &mut gather) else { panic!("all have answered") };
-    let first = &rules["rules"][0];
-    assert_eq!(
-        (&first["table"], &first["chain"], &first["index"]),
-        (&json!("tproxy"), &json!("PREROUTING"), &json!(1))
-    );
-    assert_eq!((&first["packets"], &first["bytes"]), (&json!(1), &json!(60)));
-    assert_eq!((&rules["chains"][0]["chain"], &rules["chains"][0]["packets"]), (&json!("PREROUTING"), &json!(5)));
 }
