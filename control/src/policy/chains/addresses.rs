@@ -93,7 +93,6 @@ impl Addresses {
 }
 
 /// `--limit-iface-in`, `--limit-iface-out`: an address counts only on that interface, which there may be none of.
-#[expect(clippy::option_option, reason = "no limit, a limit that nothing meets, and an interface")]
 type Limit = Option<Option<InterfaceId>>;
 
 /// Whether an address is in the list, on the interface if one is given.

@@ -101,7 +101,6 @@ fn one(ports: &Not<Ports>) -> Ranges<u16> {
 }
 
 /// None: a network of the other family, and no flow of this one is in it.
-#[expect(clippy::option_option, reason = "no flow fits, any flow fits, and those of a range")]
 fn network<A: Address>(network: Option<&Not<Network>>) -> Option<Ranges<A>> {
     match network {
         Some(Not { not: false, value }) => A::network(value).map(|range| Some(vec![range])),

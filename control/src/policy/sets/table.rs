@@ -198,8 +198,8 @@ impl<const N: usize> Places<N> {
         while self.words[at][0].load(Ordering::Relaxed) != 0 {
             at = (at + 1) & (self.words.len() - 1);
         }
-        for n in 1..N {
-            self.words[at][n].store(key[n], Ordering::Relaxed);
+        for (word, value) in self.words[at].iter().zip(key).skip(1) {
+            word.store(*value, Ordering::Relaxed);
         }
         self.words[at][0].store(word, Ordering::Release);
         self.taken.fetch_add(1, Ordering::Relaxed);
