@@ -111,6 +111,8 @@ pub enum Idle {
 pub struct Control {
     /// Requests of operators and proxies, HTTP and JSON on a Unix socket.
     pub socket: PathBuf,
+    /// Group whose members may make requests and take sockets, by name or number.
+    pub group: Option<String>,
     /// Sockets for other programs; not served in this version.
     pub handoff: Option<PathBuf>,
     /// Metrics and status on the kernel's network; off when absent.
@@ -130,6 +132,6 @@ impl Default for Dpdk {
 
 impl Default for Control {
     fn default() -> Self {
-        Control { socket: SOCKET.into(), handoff: None, http: None }
+        Control { socket: SOCKET.into(), group: None, handoff: None, http: None }
     }
 }

@@ -94,6 +94,7 @@ impl Engine {
             started_us: now_us,
         };
         engine.requests.set_own_addresses(own_addresses(&engine.policy));
+        engine.requests.set_group(requests_group(&engine.config));
         engine
     }
 
@@ -112,6 +113,7 @@ impl Engine {
             ApiRequest::Sets => Outcome::Done(Ok(Body::Json(self.sets()))),
             ApiRequest::Set { name, limit } => Outcome::Done(self.set(&name, limit)),
             ApiRequest::ChangeSet { name, change } => Outcome::Done(self.change_set(caller, &name, &change)),
+            ApiRequest::Audit { limit } => Outcome::Done(Ok(Body::Json(self.requests.trail().to_json(now_us, limit)))),
             ApiRequest::Tproxy(request) => Outcome::Done(self.tproxy(now_us, caller, request)),
             ApiRequest::Reload(read) => Outcome::Done(self.reload(caller, read)),
             ApiRequest::Stop => Outcome::Done(self.stop(now_us, caller)),
@@ -263,6 +265,12 @@ fn own_addresses(policy: &Policy) -> Vec<IpAddr> {
     let interfaces = policy.interfaces().iter().flat_map(|interface| &interface.addresses).map(ipnet::IpNet::addr);
     let listeners = policy.listeners().iter().filter_map(|listener| listener.address);
     interfaces.chain(listeners).collect()
+}
+
+/// The group that `control.group` names. One that is not there lets nobody in.
+fn requests_group(config: &Config) -> Option<crate::requests::Group> {
+    let name = config.control.group.as_deref()?;
+    crate::requests::Group::find(name).map_err(|wrong| error!("control.group: {wrong}")).ok()
 }
 
 #[cfg(test)]

@@ -153,6 +153,10 @@ pub const LOGS_PER_FLOW_MAX: usize = 4;
 // // --- control thread
 // ----------------------------------------------------------------------------------------------------
 
+/// Changes of tproxy entries that are remembered for `GET /v1/tproxy/audit`: an hour of a busy FTP gateway, in half a
+/// megabyte. The log keeps the rest.
+pub const AUDIT_EVENTS_MAX: usize = 4_096;
+
 /// Messages kept for one core whose box is full. Beyond it the core is not coming back, and what it would have been
 /// told is counted instead.
 pub const OUTBOX_MESSAGES_MAX: usize = 8_192;

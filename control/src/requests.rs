@@ -4,11 +4,13 @@
 //! kernel patch's own, so that a program and its author's knowledge can be carried over. `perform` holds each
 //! request against its conditions and changes the table.
 
+pub(crate) mod audit;
+mod caller;
 mod errno;
 pub(crate) mod perform;
 
+pub use caller::{Caller, Group, Permission};
 pub use errno::{Errno, Refusal};
-pub use perform::Caller;
 
 use std::fmt;
 use std::net::SocketAddr;

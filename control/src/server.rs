@@ -68,6 +68,7 @@ pub(crate) fn control_routes(desk: Desk) -> Router {
         .route("/v1/explain", get(explain))
         .route("/v1/policy", get(policy))
         .route("/v1/tproxy", get(entries))
+        .route("/v1/tproxy/audit", get(audit))
         .route("/v1/tproxy/{operation}", post(tproxy))
         .route("/v1/sets", get(sets))
         .route("/v1/sets/{name}", get(set))
@@ -153,6 +154,16 @@ async fn entries(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Peer>,
         Ok(Query(Limit { limit })) => {
             let limit = limit.unwrap_or(FLOWS_DEFAULT).min(FLOWS_MAX);
             desk.ask(peer, ApiRequest::Entries { limit }).await
+        }
+        Err(rejected) => Answer::bad(&rejected.body_text()),
+    }
+}
+
+async fn audit(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Peer>, query: Asked<Limit>) -> Answer {
+    match query {
+        Ok(Query(Limit { limit })) => {
+            let limit = limit.unwrap_or(FLOWS_DEFAULT).min(FLOWS_MAX);
+            desk.ask(peer, ApiRequest::Audit { limit }).await
         }
         Err(rejected) => Answer::bad(&rejected.body_text()),
     }

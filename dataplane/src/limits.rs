@@ -238,8 +238,8 @@ pub const PORT_TRIES: u32 = 64;
 /// unprivileged ones the ephemeral range of Linux (`ip_local_port_range`).
 pub fn port_class(like: u16) -> (u16, u16) {
     match like {
-        0..=511 => (1, 511),
-        512..=1_023 => (600, 1_023),
+        0..=512 => (1, 512),
+        513..=1_023 => (600, 1_023),
         _ => (32_768, 60_999),
     }
 }
@@ -274,3 +274,6 @@ pub const WALL_CLOCK_EVERY: Duration = Duration::from_secs(1);
 
 /// Turns after the order to stop, so that resets of cut sessions reach their neighbours.
 pub const FAREWELL_TURNS: usize = 16;
+
+#[cfg(test)]
+mod tests;

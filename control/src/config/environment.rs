@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::decode::{self, Mapping};
-use super::tree::Node;
+use super::tree::{Node, Value};
 use super::{Control, Dpdk, Hugepages, Idle};
 use crate::faults::Faults;
 
@@ -48,7 +48,7 @@ fn cores(node: &Node, faults: &mut Faults) -> Vec<u32> {
         }
         cores.push(core);
     }
-    if matches!(&node.value, super::tree::Value::List(items) if items.is_empty()) {
+    if matches!(&node.value, Value::List(items) if items.is_empty()) {
         faults.add_hint(node.place.clone(), "`cores` is an empty list", "leave it out for all cores but the first");
     }
     cores
@@ -61,6 +61,9 @@ pub(super) fn control(node: &Node, faults: &mut Faults, warnings: &mut Faults) -
     if let Some(path) = mapping.get("socket").and_then(|node| socket(node, "`socket`", faults)) {
         control.socket = path;
     }
+    if let Some(node) = mapping.get("group") {
+        control.group = group(node, faults);
+    }
     if let Some(node) = mapping.get("handoff") {
         control.handoff = socket(node, "`handoff`", faults);
         warnings.add(node.place.clone(), "`handoff` is not served in this version: no socket will be there");
@@ -71,6 +74,20 @@ pub(super) fn control(node: &Node, faults: &mut Faults, warnings: &mut Faults) -
     }
     mapping.finish(faults);
     control
+}
+
+/// A group of the system, which need not be there yet: by name, or by number.
+fn group(node: &Node, faults: &mut Faults) -> Option<String> {
+    if let Value::Number(_) = node.value {
+        return decode::number::<u32>(node, "`group`", 0..=u64::from(u32::MAX), faults).map(|gid| gid.to_string());
+    }
+    let name = decode::text(node, "`group`", faults)?;
+    // groupadd(8): at most 32 characters; a colon or comma would be another field of /etc/group.
+    if name.is_empty() || name.len() > 32 || name.contains([':', ',', '\n']) {
+        faults.add(node.place.clone(), format!("`group` is `{name}`, the name or number of a group was expected"));
+        return None;
+    }
+    Some(name.to_owned())
 }
 
 /// A Unix socket's path: its address has room for 107 bytes.

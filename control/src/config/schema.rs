@@ -154,6 +154,8 @@ enum MacroWord {
 struct ControlSection {
     /// Requests of operators and proxies; default /run/limpid/control.sock.
     socket: Option<String>,
+    /// Group whose members may make requests and take sockets, by name or number.
+    group: Option<MacroWord>,
     /// Sockets for other programs; not served in this version.
     handoff: Option<String>,
     /// Metrics and status as ADDRESS:PORT on the kernel's network; off by default.

@@ -67,6 +67,11 @@ pub enum ApiRequest {
     Reload(Result<Box<Config>, Faults>),
     /// Drain and end.
     Stop,
+    /// Who asked for entries and who used them.
+    Audit {
+        /// How many changes at most.
+        limit: usize,
+    },
 }
 
 /// What is done with a set.

@@ -8,65 +8,20 @@
 //! Left out: EINVAL for a socket that is connected already, and EFAULT for a bad pointer: there are neither.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use tracing::{debug, info};
 
-use super::{Errno, Refusal, Reply, Request, TCP, UDP, Version, protocol};
+use super::audit::{Change, Event, Trail};
+use super::{Caller, Errno, Group, Permission, Refusal, Reply, Request, TCP, UDP, Version, protocol};
 use crate::tproxy::limits::EPHEMERAL_PORTS;
 use crate::tproxy::{Audit, Entry, Flags, Full, Record, Writer, unplaced};
-
-/// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Caller {
-    /// A program at the control socket, as the kernel vouches for it (SO_PEERCRED).
-    Peer {
-        /// Its effective user.
-        uid: u32,
-        /// Its effective group.
-        gid: u32,
-    },
-    /// Somebody on the kernel's network, where the listener is read-only.
-    Network,
-    /// A proxy on one of the gateway's cores.
-    Proxy {
-        /// Which.
-        core: usize,
-    },
-    /// The gateway's own signal handlers.
-    Operator,
-    /// The simulator.
-    Simulator,
-}
-
-impl Caller {
-    /// Whether the caller may change what the gateway does; `own_uid` is the user the gateway runs as.
-    pub fn privileged(self, own_uid: u32) -> bool {
-        match self {
-            Caller::Peer { uid, .. } => uid == 0 || uid == own_uid,
-            Caller::Network => false,
-            Caller::Proxy { .. } | Caller::Operator | Caller::Simulator => true,
-        }
-    }
-}
-
-impl fmt::Display for Caller {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Caller::Peer { uid, gid } => write!(f, "uid {uid} gid {gid}"),
-            Caller::Network => f.write_str("network"),
-            Caller::Proxy { core } => write!(f, "proxy on core {core}"),
-            Caller::Operator => f.write_str("operator"),
-            Caller::Simulator => f.write_str("simulator"),
-        }
-    }
-}
 
 /// The writer together with what requests are held against.
 pub(crate) struct Requests {
     writer: Writer,
-    own_uid: u32,
+    permission: Permission,
+    trail: Trail,
     own_addresses: HashSet<IpAddr>,
     /// Where ALLOC goes on looking.
     rover: u16,
@@ -77,7 +32,13 @@ type Local = (u8, SocketAddr);
 
 impl Requests {
     pub(crate) fn new(writer: Writer, own_uid: u32) -> Requests {
-        Requests { writer, own_uid, own_addresses: HashSet::new(), rover: *EPHEMERAL_PORTS.start() }
+        Requests {
+            writer,
+            permission: Permission { own_uid, group: None },
+            trail: Trail::default(),
+            own_addresses: HashSet::new(),
+            rover: *EPHEMERAL_PORTS.start(),
+        }
     }
 
     /// The addresses that programs may be bound to; those of a new policy.
@@ -85,8 +46,18 @@ impl Requests {
         self.own_addresses = addresses.into_iter().filter(|address| !address.is_unspecified()).collect();
     }
 
+    /// The operator's group, whose members may make requests.
+    pub(crate) fn set_group(&mut self, group: Option<Group>) {
+        self.permission.group = group;
+    }
+
     pub(crate) fn own_uid(&self) -> u32 {
-        self.own_uid
+        self.permission.own_uid
+    }
+
+    /// Who asked, who used it: the last changes.
+    pub(crate) fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
@@ -105,7 +76,7 @@ impl Requests {
                 let wish = Wish { foreign: plain_address(foreign), reuse, expires_ms };
                 self.assign(now_us, caller, tuple(protocol, local)?, &wish)
             }
-            Request::Unassign { protocol, local } => self.unassign(caller, tuple(protocol, local)?),
+            Request::Unassign { protocol, local } => self.unassign(now_us, caller, tuple(protocol, local)?),
             Request::Query { protocol, local } => {
                 let foreign = self.entry(tuple(protocol, local)?)?.foreign;
                 Ok(Reply::Foreign { foreign })
@@ -127,13 +98,16 @@ impl Requests {
     /// Takes back what cores have used up, and takes out what has expired.
     pub(crate) fn tick(&mut self, now_us: u64) {
         for claim in self.writer.reclaim() {
+            let event = Event::new(now_us, Change::Used, &claim.entry, claim.audit.owner);
+            self.trail.write(Event { used_by: claim.used_by, ..event });
             let used_by = claim.used_by.map(tracing::field::display);
-            let (owner, age_us) = (claim.audit.owner.as_str(), now_us.saturating_sub(claim.audit.since_us));
+            let age_us = now_us.saturating_sub(claim.audit.since_us);
             let (protocol, local) = (protocol::name(claim.entry.protocol), claim.entry.local);
-            info!(%protocol, %local, foreign = %claim.entry.foreign, used_by, owner, age_us, "tproxy entry used up");
+            info!(%protocol, %local, foreign = %claim.entry.foreign, used_by, owner = %claim.audit.owner, age_us, "tproxy entry used up");
         }
         for record in self.writer.expire(now_us) {
-            log_change(&record.entry, &record.audit.owner, "tproxy entry expired unused");
+            self.trail.write(Event::new(now_us, Change::Expired, &record.entry, record.audit.owner));
+            log_change(&record.entry, record.audit.owner, "tproxy entry expired unused");
         }
     }
 
@@ -169,9 +143,10 @@ impl Requests {
         };
         let entry = self.share_foreign(entry, wish.reuse)?;
         let expires_us = wish.expires_ms.map(|ms| now_us.saturating_add(ms.saturating_mul(1000)));
-        let audit = Audit { owner: caller.to_string(), since_us: now_us, expires_us };
+        let audit = Audit { owner: caller, since_us: now_us, expires_us };
         self.writer.insert(entry, audit).map_err(|Full| self.full())?;
-        log_change(&entry, &caller, "tproxy entry assigned");
+        self.trail.write(Event { by: Some(caller), ..Event::new(now_us, Change::Assigned, &entry, caller) });
+        log_change(&entry, caller, "tproxy entry assigned");
         Ok(Reply::Foreign { foreign: entry.foreign })
     }
 
@@ -191,13 +166,15 @@ impl Requests {
         Ok(Entry { flags: entry.flags | if second { Flags::CONNECT_ONLY } else { Flags::empty() }, ..entry })
     }
 
-    fn unassign(&mut self, caller: Caller, local: Local) -> Result<Reply, Refusal> {
+    fn unassign(&mut self, now_us: u64, caller: Caller, local: Local) -> Result<Reply, Refusal> {
         let entry = self.entry(local)?;
         self.permit(caller, "unassign")?;
+        let owner = self.writer.record(local).map_or(caller, |record| record.audit.owner);
         if !self.writer.release(local) {
             return Err(no_entry());
         }
-        log_change(&entry, &caller, "tproxy entry unassigned");
+        self.trail.write(Event { by: Some(caller), ..Event::new(now_us, Change::Unassigned, &entry, owner) });
+        log_change(&entry, caller, "tproxy entry unassigned");
         Ok(Reply::Done {})
     }
 
@@ -224,7 +201,7 @@ impl Requests {
             Ok(false) => return Err(no_entry()),
             Err(Full) => return Err(self.full()),
         }
-        debug!(protocol = %protocol::name(local.0), local = %local.1, foreign = %entry.foreign, %flags, by = caller.to_string(), "tproxy flags set");
+        debug!(protocol = %protocol::name(local.0), local = %local.1, foreign = %entry.foreign, %flags, by = %caller, "tproxy flags set");
         // The kernel finds this out after it has set the flags, and leaves them; programs have come to see that.
         if flags.contains(Flags::ESTABLISHED) && entry.remote.is_none() {
             return refuse(Errno::EINVAL, "ESTABLISHED needs a remote address: CONNECT first");
@@ -249,7 +226,7 @@ impl Requests {
         };
         let foreign = SocketAddr::new(entry.foreign.ip(), port);
         self.move_to(local, foreign, entry.remote)?;
-        debug!(protocol = %protocol::name(local.0), local = %local.1, %foreign, by = caller.to_string(), "tproxy port allocated");
+        debug!(protocol = %protocol::name(local.0), local = %local.1, %foreign, by = %caller, "tproxy port allocated");
         Ok(Reply::Foreign { foreign })
     }
 
@@ -277,7 +254,7 @@ impl Requests {
             self.reserve(&entry, entry.foreign, Some(remote))?;
         }
         self.move_to(local, entry.foreign, Some(remote))?;
-        debug!(protocol = %protocol::name(local.0), local = %local.1, foreign = %entry.foreign, %remote, by = caller.to_string(), "tproxy remote set");
+        debug!(protocol = %protocol::name(local.0), local = %local.1, foreign = %entry.foreign, %remote, by = %caller, "tproxy remote set");
         Ok(Reply::Done {})
     }
 
@@ -307,10 +284,10 @@ impl Requests {
     }
 
     fn permit(&self, caller: Caller, what: &str) -> Result<(), Refusal> {
-        if caller.privileged(self.own_uid) {
+        if self.permission.allows(caller) {
             return Ok(());
         }
-        refuse(Errno::EPERM, format!("{caller} may not {what}: only root and uid {} may", self.own_uid))
+        refuse(Errno::EPERM, format!("{caller} may not {what}: only {} may", self.permission))
     }
 
     fn full(&self) -> Refusal {
@@ -354,7 +331,7 @@ fn no_entry() -> Refusal {
     Refusal::new(Errno::ENOENT, "there is no entry for this local address")
 }
 
-fn log_change(entry: &Entry, by: &dyn fmt::Display, what: &str) {
-    let (protocol, local, foreign) = (protocol::name(entry.protocol), entry.local, entry.foreign);
-    info!(%protocol, %local, %foreign, mark = entry.mark_only(), by = by.to_string(), "{what}");
+fn log_change(entry: &Entry, by: Caller, what: &str) {
+    let (local, foreign) = (entry.local, entry.foreign);
+    info!(protocol = %protocol::name(entry.protocol), %local, %foreign, mark = entry.mark_only(), %by, "{what}");
 }

@@ -413,6 +413,69 @@ fn an_entry_may_be_told_to_expire() {
 }
 
 #[test]
+fn who_asked_and_who_used_it_is_on_record() {
+    let (table, mut requests) = requests(2);
+    let once = r#"{"flags":["LISTEN","ONCE"]}"#;
+    check(&mut requests, &[(assign(L1, F), F_REPLY), (set(L1, "LISTEN,ONCE"), once)]);
+    let entry = table.lookup_foreign(TCP, address(F), address(CLIENT)).expect("it listens");
+    assert!(table.claim(&entry));
+    requests.tick(7_000);
+    let local = address(L2);
+    let request = Request::Assign { protocol: TCP, local, foreign: address(F), reuse: false, expires_ms: Some(1) };
+    requests.perform(7_000, Caller::Proxy { core: 3 }, request).expect("granted");
+    requests.tick(9_000);
+    check(&mut requests, &[(assign(L1, F), F_REPLY), (unassign(L1), "{}")]);
+    let told = requests.trail().to_json(10_000, 100);
+    let short: Vec<String> = told["events"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|event| format!("{} {} {} {}", event["change"], event["owner"], event["by"], event["used_by"]))
+        .collect();
+    let root = r#""uid 0 gid 0""#;
+    let expected = [
+        format!(r#""unassigned" {root} {root} null"#),
+        format!(r#""assigned" {root} {root} null"#),
+        r#""expired" "proxy on core 3" null null"#.to_owned(),
+        r#""assigned" "proxy on core 3" "proxy on core 3" null"#.to_owned(),
+        format!(r#""used" {root} null "{CLIENT}""#),
+        format!(r#""assigned" {root} {root} null"#),
+    ];
+    assert_eq!(short, expected, "{told}");
+}
+
+#[test]
+fn a_group_of_the_operators_choice_may_ask() {
+    let (_, mut requests) = requests(2);
+    let member = Caller::Peer { uid: 4711, gid: 812 };
+    let outcome = |requests: &mut Requests, request| requests.perform(0, member, request).map_err(|no| no.errno);
+    assert_eq!(outcome(&mut requests, assign(L1, F)), Err(Errno::EPERM));
+    requests.set_group(Group::find("812").ok());
+    assert!(outcome(&mut requests, assign(L1, F)).is_ok());
+    assert!(outcome(&mut requests, unassign(L1)).is_ok());
+    requests.set_group(None);
+    assert_eq!(outcome(&mut requests, assign(L1, F)), Err(Errno::EPERM));
+}
+
+/// `control/requests.md` names a test for each row of the original interface's table and each item of its list; this
+/// one sees to it that they are there.
+#[test]
+fn every_row_has_its_tests() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let table = std::fs::read_to_string(root.join("requests.md")).expect("requests.md");
+    let mut rows = 0;
+    for line in table.lines().filter(|line| line.starts_with('|') && line.contains("::")) {
+        rows += 1;
+        for named in line.split('`').filter(|word| word.contains("::")) {
+            let (file, test) = named.rsplit_once("::").expect("it contains one");
+            let source = std::fs::read_to_string(root.join("..").join(file)).unwrap_or_else(|_| panic!("no {file}"));
+            assert!(source.contains(&format!("fn {test}(")), "{file} has no {test}");
+        }
+    }
+    assert!(rows >= 40, "{rows} rows");
+}
+
+#[test]
 fn addresses_are_alike_whatever_their_flow_label() {
     let (_, mut requests) = requests(2);
     let SocketAddr::V6(mut labelled) = address("[fd00::1]:5001") else { unreachable!("it is IPv6") };

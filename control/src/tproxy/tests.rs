@@ -16,7 +16,7 @@ fn address(text: &str) -> SocketAddr {
 }
 
 fn audit() -> Audit {
-    Audit { owner: "test".to_owned(), since_us: 0, expires_us: None }
+    Audit { owner: crate::requests::Caller::Simulator, since_us: 0, expires_us: None }
 }
 
 fn assign(writer: &mut Writer, local: &str, foreign: &str, flags: Flags) {

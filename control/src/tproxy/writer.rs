@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::entry::{Entry, Flags, Handle};
 use super::table::Table;
+use crate::requests::Caller;
 
 /// One address of one protocol: what stands for a bound socket here.
 pub(crate) type Local = (u8, SocketAddr);
@@ -25,10 +26,10 @@ pub(crate) type Local = (u8, SocketAddr);
 pub struct Full;
 
 /// Who asked for an entry, when, and until when it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Audit {
-    /// In words: `uid 0 gid 0`, `core 2`.
-    pub owner: String,
+    /// Who.
+    pub owner: Caller,
     /// When it was assigned, in the gateway's microseconds.
     pub since_us: u64,
     /// When it goes if nobody has used it.
