@@ -72,8 +72,8 @@ pub(super) fn run(client: &Client, command: &SetCommand, as_json: bool) -> Done 
                 return say(set);
             }
             say(line(&set))?;
-            let members = set["members"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            members.map(|member| say(format_args!("  {member}"))).collect()
+            let mut members = set["members"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            members.try_for_each(|member| say(format_args!("  {member}")))
         }
         SetCommand::Test { name, member } => {
             let answer = client.post(&format!("/v1/sets/{name}/test"), &json!({ "member": member }))?;
