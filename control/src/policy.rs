@@ -25,7 +25,7 @@ pub use explain::{Explanation, NatExplained, RuleExplained, ZonesExplained};
 pub use listeners::{Choice, Listener, ListenerId, Protocols};
 pub use memory::{Holds, Memory};
 pub use nat::{GeneralRow, Mapping, NatPolicy, NatPolicyId};
-pub use network::{Interface, InterfaceId, Route};
+pub use network::{Interface, InterfaceId, KernelDevice, KernelDriver, Route};
 pub use router::{Directed, ForgePort, Order, Router, Search, ServerStates};
 pub use services::{Accept, Denial, Deny, Kind, Proxy, Service, ServiceId, Source};
 pub use sets::{Member, Set, SetDefinition, SetError, SetKind, Sets};

@@ -13,6 +13,8 @@ use crate::limits;
 use crate::policy::{Interface, InterfaceId, Route};
 use crate::prefix::PrefixMap;
 
+mod kernel;
+
 /// Reads `interfaces:`.
 pub(super) fn interfaces(node: &Node, faults: &mut Faults) -> Vec<Interface> {
     let entries = decode::entries(node, "`interfaces`", faults).unwrap_or_default();
@@ -31,6 +33,7 @@ pub(super) fn interfaces(node: &Node, faults: &mut Faults) -> Vec<Interface> {
                 vlan: None,
                 addresses: vec![],
                 mtu: None,
+                kernel: None,
             });
             continue;
         };
@@ -40,6 +43,7 @@ pub(super) fn interfaces(node: &Node, faults: &mut Faults) -> Vec<Interface> {
         let vlan = vlan_node.and_then(|vlan| decode::number(vlan, "`vlan`", 1..=4094, faults));
         let mtu = mapping.get("mtu").and_then(|mtu| decode::number(mtu, "`mtu`", 68..=65_535, faults));
         let own = mapping.get("addresses").map(|list| addresses.read(list, &what, faults)).unwrap_or_default();
+        let kernel = mapping.get("kernel").and_then(|node| kernel::device(node, name, &interfaces, faults));
         mapping.finish(faults);
         if let (Some(port), false) = (port, port_text.is_empty())
             && let Some(other) = ports.insert((port_text.clone(), vlan), name)
@@ -52,7 +56,7 @@ pub(super) fn interfaces(node: &Node, faults: &mut Faults) -> Vec<Interface> {
                 "interfaces that share a port each need a `vlan` of their own",
             );
         }
-        interfaces.push(Interface { name: name.clone(), port: port_text, vlan, addresses: own, mtu });
+        interfaces.push(Interface { name: name.clone(), port: port_text, vlan, addresses: own, mtu, kernel });
     }
     interfaces
 }

@@ -99,6 +99,38 @@ struct InterfaceSection {
     /// Largest IP packet in bytes; default: the port's own.
     #[schemars(range(min = 68, max = 65535))]
     mtu: Option<u16>,
+    /// The host's kernel has a part in it: by `lim-` and the interface's name, by the device named here, or not.
+    kernel: Option<KernelSection>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum KernelSection {
+    Switch(bool),
+    Device(String),
+    Whole(KernelDeviceSection),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct KernelDeviceSection {
+    /// The device's name.
+    device: Option<String>,
+    /// How packets get there.
+    driver: Option<KernelDriverWord>,
+    /// Packets a second in each direction, at most.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    packets_per_second: Option<u32>,
+    /// Bytes a second in each direction, at most.
+    #[schemars(range(min = 65_536, max = 100_000_000_000_u64))]
+    bytes_per_second: Option<u64>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum KernelDriverWord {
+    Tap,
+    VhostNet,
 }
 
 #[derive(JsonSchema)]

@@ -1,4 +1,4 @@
-//! Interfaces and routes: where the gateway stands. Ids are places in the file and stay the same while the gateway runs.
+//! Interfaces and routes: where the gateway stands, and where the host's kernel has a part in that. Ids are places in the file and stay the same while the gateway runs.
 
 use std::net::IpAddr;
 
@@ -28,6 +28,30 @@ pub struct Interface {
     pub addresses: Vec<IpNet>,
     /// Largest IP packet; the port's own when absent.
     pub mtu: Option<u16>,
+    /// The device by which the host's kernel has a part in it; absent: it has none.
+    pub kernel: Option<KernelDevice>,
+}
+
+/// The device by which the host's kernel, and with it the programs on the gateway, has a part in an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelDevice {
+    /// What the kernel calls it.
+    pub name: String,
+    /// How packets get there.
+    pub driver: KernelDriver,
+    /// Packets a second in each direction, at most; the data plane's choice when absent.
+    pub packets_per_second: Option<u32>,
+    /// Bytes a second in each direction, at most; the data plane's choice when absent.
+    pub bytes_per_second: Option<u64>,
+}
+
+/// How packets get to the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelDriver {
+    /// A TAP device: one system call a packet, everywhere.
+    Tap,
+    /// A virtio device over `/dev/vhost-net`: rings, where that module is.
+    VhostNet,
 }
 
 impl Interface {

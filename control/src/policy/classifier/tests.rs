@@ -35,6 +35,7 @@ fn interfaces() -> Vec<Interface> {
         vlan: None,
         addresses: Vec::new(),
         mtu: None,
+        kernel: None,
     };
     ["a", "a1", "b", "c"].map(of).into()
 }

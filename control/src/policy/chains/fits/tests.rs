@@ -14,6 +14,7 @@ fn interfaces() -> Vec<Interface> {
         vlan: None,
         addresses: addresses.iter().map(|address| address.parse().expect("a network")).collect(),
         mtu: None,
+        kernel: None,
     };
     vec![of("a", &["10.0.0.1/24", "fd00::1/64"]), of("b", &["10.0.1.1/24"])]
 }
