@@ -16,7 +16,7 @@ use crate::faults::Faults;
 use crate::policy::{Interface, Listener, NatPolicy, PolicyRule, Route, Service, SetDefinition, Zone};
 use crate::rules::Ruleset;
 
-pub use load::{load, parse};
+pub use load::{load, load_with_rules, parse};
 pub use schema::schema;
 
 mod check;
@@ -59,12 +59,23 @@ pub struct Config {
     pub nat_policies: Vec<NatPolicy>,
     /// The packet filter's rules, macros expanded.
     pub rules: Ruleset,
+    /// The file that `rules_file` names; none where the rules stand in the configuration itself, or there are none.
+    pub rules_file: Option<RulesFile>,
     /// Sets that rules ask, with what they begin with.
     pub sets: Vec<SetDefinition>,
     /// The control thread's sockets.
     pub control: Control,
     /// What looks wrong and does not keep the configuration from loading.
     pub warnings: Faults,
+}
+
+/// The file that rules were read from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RulesFile {
+    /// Where the rules file is; the text may be that of another one in its place.
+    pub path: PathBuf,
+    /// What was read.
+    pub text: Arc<str>,
 }
 
 /// `dpdk:`, the data plane's environment.

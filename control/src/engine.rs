@@ -13,10 +13,12 @@ mod api;
 mod cores;
 mod drain;
 mod gather;
+mod log;
+mod rules;
 mod sets;
 mod show;
 
-pub use api::{ApiError, ApiReply, ApiRequest, Body, Format, SetChange};
+pub use api::{ApiError, ApiReply, ApiRequest, Body, Format, RulesRequest, SetChange};
 pub use drain::Exit;
 pub use gather::{Gather, Outcome};
 pub(crate) use show::ports;
@@ -33,6 +35,7 @@ use crate::policy::{EntryMatch, NewFlow, PacketFacts, Policy};
 use crate::reload;
 use crate::requests::perform::Requests;
 use crate::requests::{Caller, Refusal, Reply, Request};
+use crate::rollback::{Ended, Probation};
 use crate::tproxy::Writer;
 use cores::Cores;
 use drain::Drain;
@@ -64,6 +67,8 @@ pub struct Engine {
     cores: Cores,
     counts: Counts,
     drain: Drain,
+    probation: Option<Probation>,
+    last_probation: Option<Ended>,
     version: &'static str,
     started_us: u64,
 }
@@ -75,7 +80,12 @@ struct Counts {
     refused: u64,
     reloads: u64,
     reloads_refused: u64,
+    rules_kept: u64,
+    rules_reverted: u64,
     summaries: u64,
+    forwarded: u64,
+    decided: u64,
+    suppressed: u64,
     notices: u64,
 }
 
@@ -88,6 +98,8 @@ impl Engine {
             cores: Cores::new(setup.cores),
             counts: Counts::default(),
             drain: Drain::default(),
+            probation: None,
+            last_probation: None,
             config: setup.config,
             policy: setup.policy,
             version: setup.version,
@@ -115,7 +127,8 @@ impl Engine {
             ApiRequest::ChangeSet { name, change } => Outcome::Done(self.change_set(caller, &name, &change)),
             ApiRequest::Audit { limit } => Outcome::Done(Ok(Body::Json(self.requests.trail().to_json(now_us, limit)))),
             ApiRequest::Tproxy(request) => Outcome::Done(self.tproxy(now_us, caller, request)),
-            ApiRequest::Reload(read) => Outcome::Done(self.reload(caller, read)),
+            ApiRequest::Reload { read, redecide } => Outcome::Done(self.reload(now_us, caller, read, redecide)),
+            ApiRequest::Rules(request) => self.rules(now_us, caller, request),
             ApiRequest::Stop => Outcome::Done(self.stop(now_us, caller)),
         }
     }
@@ -130,7 +143,19 @@ impl Engine {
             }
             FromCore::Summary(summary) => {
                 self.counts.summaries += 1;
-                show::log_summary(&summary);
+                log::summary(&summary);
+            }
+            FromCore::Forwarded(flow) => {
+                self.counts.forwarded += 1;
+                log::forwarded(&flow);
+            }
+            FromCore::Decided(flow) => {
+                self.counts.decided += 1;
+                log::decided(&flow);
+            }
+            FromCore::Suppressed { core, flows } => {
+                self.counts.suppressed += flows;
+                log::suppressed(core, flows);
             }
             FromCore::Notice(line) => {
                 self.counts.notices += 1;
@@ -143,12 +168,14 @@ impl Engine {
     pub fn tick(&mut self, now_us: u64) {
         self.requests.tick(now_us);
         self.cores.flush();
+        self.end_probation(now_us);
         self.drain.tick(now_us, &mut self.cores);
     }
 
     /// When [`Engine::tick`] has something to do that it knows of beforehand.
     pub fn deadline_us(&self) -> Option<u64> {
-        [self.requests.deadline_us(), self.drain.deadline_us()].into_iter().flatten().min()
+        let probation = self.probation.as_ref().map(|probation| probation.until_us);
+        [self.requests.deadline_us(), self.drain.deadline_us(), probation].into_iter().flatten().min()
     }
 
     /// How it ended, once all cores were told to stop.
@@ -214,37 +241,50 @@ impl Engine {
     }
 
     /// Swaps the policy, or leaves everything as it is.
-    fn reload(&mut self, caller: Caller, read: Result<Box<Config>, Faults>) -> ApiReply {
+    fn reload(&mut self, now_us: u64, caller: Caller, read: Result<Box<Config>, Faults>, redecide: bool) -> ApiReply {
+        self.may_change(now_us, caller, "reload")?;
+        let (config, policy) = self.next(caller, read)?;
+        self.enact(config, Arc::new(policy));
+        self.cores.post_all(|| ToCore::Policy(Arc::clone(&self.policy)));
+        if redecide {
+            self.cores.post_all(|| ToCore::Redecide { only: None });
+        }
+        self.counts.reloads += 1;
+        let (generation, file) = (self.generation, self.policy.file());
+        info!(generation, file, redecide, by = caller.to_string(), "configuration reloaded");
+        Ok(Body::Json(show::reloaded(&self.config, self.generation)))
+    }
+
+    /// Whether the caller may change what runs, and nothing is on probation.
+    fn may_change(&self, now_us: u64, caller: Caller, what: &str) -> Result<(), ApiError> {
         if !caller.privileged(self.requests.own_uid()) {
-            return Err(ApiError::forbidden(caller, "reload"));
+            return Err(ApiError::forbidden(caller, what));
         }
+        match &self.probation {
+            Some(probation) => {
+                let busy = probation.busy(now_us);
+                error!(by = caller.to_string(), "refused to {what}: {busy}");
+                Err(ApiError::new(423, busy))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What is to run next: compiled, and nothing touched yet.
+    fn next(&mut self, caller: Caller, read: Result<Box<Config>, Faults>) -> Result<(Config, Policy), ApiError> {
         self.generation += 1;
-        match reload::next(&self.config, &self.policy, read, self.generation) {
-            Ok((config, policy)) => {
-                self.counts.reloads += 1;
-                self.config = config;
-                self.policy = Arc::new(policy);
-                self.requests.set_own_addresses(own_addresses(&self.policy));
-                self.cores.post_all(|| ToCore::Policy(Arc::clone(&self.policy)));
-                info!(
-                    generation = self.generation,
-                    file = self.policy.file(),
-                    by = caller.to_string(),
-                    "configuration reloaded"
-                );
-                Ok(Body::Json(show::reloaded(&self.config, self.generation)))
-            }
-            Err(refused) => {
-                self.counts.reloads_refused += 1;
-                error!(
-                    running = self.policy.generation(),
-                    by = caller.to_string(),
-                    "reload refused: {}",
-                    refused.error
-                );
-                Err(refused)
-            }
-        }
+        reload::next(&self.config, &self.policy, read, self.generation).inspect_err(|refused| {
+            self.counts.reloads_refused += 1;
+            let running = self.policy.generation();
+            error!(running, by = caller.to_string(), "configuration refused: {}", refused.error);
+        })
+    }
+
+    /// From now on this runs; gives what ran before. The cores are told by the caller.
+    fn enact(&mut self, config: Config, policy: Arc<Policy>) -> (Config, Arc<Policy>) {
+        let before = (std::mem::replace(&mut self.config, config), std::mem::replace(&mut self.policy, policy));
+        self.requests.set_own_addresses(own_addresses(&self.policy));
+        before
     }
 
     /// Begins to drain; the second time, ends at once.

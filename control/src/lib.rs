@@ -26,6 +26,7 @@ pub mod policy;
 pub mod prefix;
 pub mod reload;
 pub mod requests;
+pub mod rollback;
 pub mod rules;
 pub mod server;
 pub mod thread;

@@ -174,6 +174,18 @@ pub const DRAIN_US: u64 = 5_000_000;
 /// How often the cores are asked whether their sessions have ended while draining.
 pub const DRAIN_ASK_US: u64 = 50_000;
 
+/// The longest time that rules may be on probation: whoever is locked out for longer has a console.
+pub const PROBATION_US_MAX: u64 = 3_600_000_000;
+
+/// How long rules are tested unless a request says how long: iptables-apply has the same.
+pub const PROBATION_S: u64 = 10;
+
+/// How long rules wait to be confirmed unless a request says how long: time for a log-in.
+pub const CONFIRM_S: u64 = 60;
+
+/// Rules files kept by the name of the rules file and a number, the newest first.
+pub const RULES_HISTORY: usize = 9;
+
 /// Flows listed unless a request says how many.
 pub const FLOWS_DEFAULT: usize = 1_000;
 

@@ -10,14 +10,29 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 use serde::Serialize;
 
-use crate::policy::Policy;
+use crate::policy::{Decision, NewFlow, Policy};
 use crate::requests::{Errno, Reply, Request};
 
 /// To one core.
 #[derive(Debug, Clone)]
 pub enum ToCore {
-    /// Decide new flows by this policy from now on.
+    /// Decide new flows by this policy from now on, and for good: what was on probation stays if it is this one.
     Policy(Arc<Policy>),
+    /// Decide new flows by this policy for so long, by the core's own clock, and then by what was before again, unless
+    /// [`ToCore::Policy`] comes meanwhile. The core goes back on its own, whatever has become of the control thread.
+    Probation {
+        /// The policy on probation.
+        policy: Arc<Policy>,
+        /// For how long.
+        for_us: u64,
+    },
+    /// Ask the policy again about flows that are there, and cut those that it forbids.
+    Redecide {
+        /// Only flows of that generation; none: all but those of the policy's own.
+        only: Option<u64>,
+    },
+    /// Say how often rules have been met.
+    RuleCounts(Sender<RuleCounts>),
     /// Say how you are.
     Report(Sender<CoreReport>),
     /// List flows, at most so many.
@@ -57,6 +72,43 @@ pub enum FromCore {
     Summary(SessionSummary),
     /// Something the operator should know; the core has limited their rate.
     Notice(String),
+    /// A flow that was decided and is to be logged.
+    Decided(DecidedFlow),
+    /// A forwarded flow has ended.
+    Forwarded(FlowRecord),
+    /// So many flows that were to be logged were not, because there were too many.
+    Suppressed {
+        /// Which core.
+        core: usize,
+        /// How many.
+        flows: u64,
+    },
+}
+
+/// A flow as it was decided: what a line of the log is made of, by the control thread.
+#[derive(Debug, Clone)]
+pub struct DecidedFlow {
+    /// Which core.
+    pub core: usize,
+    /// What decided.
+    pub policy: Arc<Policy>,
+    /// The flow, as its first packet says.
+    pub flow: NewFlow,
+    /// What was decided.
+    pub decision: Decision,
+    /// Why it ended all the same, where a limit or the network stood against it: a counter's name and sentence.
+    pub refused: Option<(&'static str, &'static str)>,
+}
+
+/// How often one core has met each rule of a policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuleCounts {
+    /// Whose.
+    pub core: usize,
+    /// Of which policy.
+    pub generation: u64,
+    /// Packets and bytes, by [`crate::policy::RuleRef::id`].
+    pub rules: Vec<(u64, u64)>,
 }
 
 /// The control thread's end of one core's box.
@@ -86,6 +138,8 @@ pub struct CoreReport {
     pub core: usize,
     /// The policy it decides new flows by.
     pub generation: u64,
+    /// That policy is on probation, and goes in so many milliseconds unless it is kept.
+    pub probation_ms: Option<u64>,
     /// Entries in its flow table.
     pub flows: u64,
     /// Sessions that proxies serve.
@@ -201,6 +255,10 @@ pub struct SessionSummary {
     pub destination: SocketAddr,
     /// Whom the gateway connected to; None if it never did.
     pub server: Option<SocketAddr>,
+    /// The address the client spoke to: the one it meant, which is what stands in place of a local one.
+    pub client_local: SocketAddr,
+    /// When it began, in seconds since 1970.
+    pub started: i64,
     /// The source the server saw.
     pub server_local: Option<SocketAddr>,
     /// Zone of the client.

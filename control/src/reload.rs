@@ -5,16 +5,44 @@
 //! reload is refused as a whole, and says what wants a restart. Applying the rest and keeping silent about it would
 //! leave a file that does something else than it says.
 
+pub mod rules_files;
+
 use std::path::Path;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, RulesFile};
 use crate::engine::ApiError;
 use crate::faults::Faults;
 use crate::policy::{Interface, Policy};
+use crate::rollback::Install;
+use rules_files::RulesFiles;
 
 /// Reads the file anew, for [`crate::engine::ApiRequest::Reload`].
 pub fn read(path: &Path) -> Result<Box<Config>, Faults> {
     config::load(path).map(Box::new)
+}
+
+/// A configuration with the rules that are to take the place of the rules file.
+pub(crate) struct Candidate {
+    /// What is to run.
+    pub(crate) config: Box<Config>,
+    /// Makes those rules the rules file.
+    pub(crate) install: Install,
+}
+
+/// Reads the file anew, with the rules that `limpid rules gen` has made.
+pub(crate) fn candidate(path: &Path) -> Result<Candidate, ApiError> {
+    let config = config::load_with_rules(path, rules_files::NEW)
+        .map_err(|faults| ApiError::new(422, format!("what runs is kept as it was:\n{faults}")))?;
+    let Some(RulesFile { path, text }) = config.rules_file.clone() else {
+        let said = "the rules stand in the configuration itself: test and commit are for a `rules_file`";
+        return Err(ApiError::new(409, said));
+    };
+    let files = RulesFiles::new(path);
+    if let Some(stale) = files.stale() {
+        return Err(ApiError::new(409, stale));
+    }
+    let install = Install::new(move || files.install(&text));
+    Ok(Candidate { config: Box::new(config), install })
 }
 
 /// What is to run next, if everything is in order.

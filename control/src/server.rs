@@ -5,6 +5,7 @@
 //! the engine: they send a call to the control thread's loop and wait for its answer.
 
 mod listen;
+mod rules;
 
 pub(crate) use listen::ControlSocket;
 
@@ -20,6 +21,7 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, oneshot};
@@ -29,6 +31,7 @@ use crate::limits::{BODY_BYTES_MAX, FLOWS_DEFAULT, FLOWS_MAX, REQUESTS_WAITING_M
 use crate::reload;
 use crate::requests::{Caller, Errno, Refusal, Request, protocol};
 use listen::{Bounded, Peer};
+use rules::{rules, rules_commit, rules_confirm, rules_revert, rules_state, rules_test};
 
 /// One request on its way to the engine.
 pub(crate) struct Call {
@@ -70,6 +73,12 @@ pub(crate) fn control_routes(desk: Desk) -> Router {
         .route("/v1/tproxy", get(entries))
         .route("/v1/tproxy/audit", get(audit))
         .route("/v1/tproxy/{operation}", post(tproxy))
+        .route("/v1/rules", get(rules))
+        .route("/v1/rules/state", get(rules_state))
+        .route("/v1/rules/test", post(rules_test))
+        .route("/v1/rules/commit", post(rules_commit))
+        .route("/v1/rules/confirm", post(rules_confirm))
+        .route("/v1/rules/revert", post(rules_revert))
         .route("/v1/sets", get(sets))
         .route("/v1/sets/{name}", get(set))
         .route("/v1/sets/{name}/{operation}", post(change_set))
@@ -248,9 +257,24 @@ async fn change_set(
     }
 }
 
-async fn reload(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer {
-    let read = reload::read(&desk.config);
-    desk.ask(peer, ApiRequest::Reload(read)).await
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Reload {
+    redecide: bool,
+}
+
+async fn reload(
+    State(desk): State<Desk>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
+    match fields(body) {
+        Ok(Reload { redecide }) => {
+            let read = reload::read(&desk.config);
+            desk.ask(peer, ApiRequest::Reload { read, redecide }).await
+        }
+        Err(refused) => refused,
+    }
 }
 
 async fn stop(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer {
@@ -284,6 +308,15 @@ fn parse_request(operation: &str, body: &[u8]) -> Result<Request, Refusal> {
     }
     fields.insert("op".to_owned(), operation.into());
     serde_json::from_value(body).map_err(|wrong| invalid(wrong.to_string()))
+}
+
+/// The fields of a body that may be left out.
+fn fields<T: Default + DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Answer> {
+    let body = body.map_err(|rejected| Answer(Err(ApiError::new(rejected.status().as_u16(), rejected.body_text()))))?;
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&body).map_err(|wrong| Answer::bad(&format!("the body: {wrong}")))
 }
 
 #[derive(Deserialize)]

@@ -140,7 +140,7 @@ impl Work {
                 _ = ticks.tick() => {}
                 _ = signals.terminate.recv() => self.signalled(ApiRequest::Stop),
                 _ = signals.interrupt.recv() => self.signalled(ApiRequest::Stop),
-                _ = signals.hangup.recv() => self.signalled(ApiRequest::Reload(reload::read(&config))),
+                _ = signals.hangup.recv() => self.signalled(ApiRequest::Reload { read: reload::read(&config), redecide: false }),
             }
             let cores_left = self.hear_cores();
             self.engine.tick(self.now_us());

@@ -42,6 +42,7 @@ impl<N: Nic> Worker<N> {
         // A SYN that will be answered by a cookie has proven nothing yet: it may not use an entry up.
         let claims = !matches!(ip.kind, Transport::Tcp { .. }) || !self.is_flooded(now, arrival.interface);
         let decision = self.decide(&flow, claims);
+        self.log_decision(now, &flow, &decision);
         // What is to be translated must not pass as it is.
         let untranslated =
             matches!(decision.verdict, Verdict::Forward | Verdict::Local) && decision.nat != Nat::default();

@@ -147,7 +147,11 @@ counters! {
     SessionGone "session_gone" "Requests of proxies whose session had ended meanwhile."
     TaskPanicked "task_panicked" "Proxies that broke; each ended its own session and nothing else."
     ProxyBroken "proxy_broken" "Sessions that ended because their proxy broke."
-    RecordLost "record_lost" "Session records lost because the control thread did not keep up."
+    RecordLost "record_lost" "Session records and other lines for the log lost because the control thread did not keep up."
+    LogSuppressed "log_suppressed" "Decisions about flows that were not logged because there were too many."
+    ProbationEnded "probation_ended" "Times that the core went back from rules on probation by its own clock."
+    RedecidedSessions "redecided_sessions" "Sessions and handshakes cut because a policy that came after them forbids them."
+    RedecidedForwards "redecided_forwards" "Forwarded flows cut because a policy that came after them forbids them."
     ControlBusy "control_busy" "Requests of proxies refused because the control thread did not keep up."
 }
 

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use control::mailbox::FlowRecord;
+use control::mailbox::{FlowRecord, FromCore};
 use control::policy::{Holds, InterfaceId};
 use slotmap::{SlotMap, new_key_type};
 use tcp::Instant;
@@ -52,6 +52,11 @@ pub struct Forward {
 }
 
 impl Forward {
+    /// The policy that let it in.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// It lives for so long from now. An earlier end needs a new timer; a later one is found when the old one rings.
     fn prolong(&mut self, now: Instant, lifetime: Duration, key: ForwardKey, wheel: &RefCell<Wheel<Timer>>) {
         let expires = now + lifetime;
@@ -207,10 +212,22 @@ impl<N: Nic> Worker<N> {
         self.shared.wheel.borrow_mut().set(forward.expires, Timer::Forward(key));
     }
 
-    fn end_forward(&mut self, key: ForwardKey) {
+    pub(crate) fn end_forward(&mut self, key: ForwardKey) {
+        if self.log.forwarded {
+            self.log_forward(key);
+        }
         let Some(forward) = self.forwards.remove(key) else { return };
         for flow in forward.flows.into_iter().flatten() {
             self.flows.remove(flow);
+        }
+    }
+
+    /// The one line of a forwarded flow.
+    fn log_forward(&mut self, key: ForwardKey) {
+        let Some(forward) = self.forwards.get(key) else { return };
+        let record = self.forward_record(forward.last, forward);
+        if self.control.try_send(FromCore::Forwarded(record)).is_err() {
+            self.counters.count(Counter::RecordLost);
         }
     }
 

@@ -21,6 +21,7 @@ pub mod interface;
 pub mod limits;
 pub mod link;
 pub mod local;
+pub mod log;
 pub mod mail;
 pub mod neighbour;
 pub mod nic;

@@ -121,6 +121,17 @@ pub const TRACK_ACK_BEHIND_MIN: u32 = 66_000;
 /// MUST log the error but MUST use 14 instead of the specified value".
 pub const TRACK_SCALE_MAX: u8 = 14;
 
+// ---- The operator ---------------------------------------------------------------------------------------------------
+
+/// Decisions about flows that a core hands to the log a second, and at once: as many as a person or a disk can take. A
+/// core decides a million a second.
+pub const LOGGED_FLOWS_PER_SECOND: u32 = 100;
+/// See [`LOGGED_FLOWS_PER_SECOND`].
+pub const LOGGED_FLOWS_BURST: u32 = 200;
+
+/// Places of the flow table that a turn holds against a new policy: at about 100 ns each, 25 µs of a turn.
+pub const REDECIDED_PER_TURN: usize = 256;
+
 // ---- Turns, sessions, connections ---------------------------------------------------------------------------------
 
 /// How much one core may hold; sized from the configured memory by [`Capacity::for_memory`].

@@ -2,9 +2,12 @@
 //!
 //! Both directions are bounded channels that are never waited on: a full one costs a record, not a packet.
 
+pub(crate) mod probation;
+pub(crate) mod redecide;
+
 use std::sync::Arc;
 
-use control::mailbox::{CoreReport, FlowRecord, FromCore, PortReport, ToCore};
+use control::mailbox::{CoreReport, FlowRecord, FromCore, PortReport, RuleCounts, ToCore};
 use control::policy::Policy;
 use control::requests::{Errno, Reply as Granted, Request as Asked};
 use foldhash::fast::FixedState;
@@ -20,6 +23,7 @@ use crate::session::{Ended, Session, SessionKey};
 use crate::socket::{Leg, SocketKey};
 use crate::task::Reply;
 use crate::worker::Worker;
+use redecide::Redecide;
 
 /// Requests of proxies that the control thread has not answered yet, by ticket.
 #[derive(Debug, Default)]
@@ -35,8 +39,11 @@ impl<N: Nic> Worker<N> {
             let Ok(letter) = self.mailbox.try_recv() else { return read };
             match letter {
                 ToCore::Policy(policy) => self.adopt(policy),
+                ToCore::Probation { policy, for_us } => self.try_out(now, policy, for_us),
+                ToCore::Redecide { only } => self.redecide = Some(Redecide::of(only)),
+                ToCore::RuleCounts(reply) => drop(reply.try_send(self.rule_counts())),
                 // Nobody waits for an answer that cannot be delivered any more.
-                ToCore::Report(reply) => drop(reply.try_send(self.report())),
+                ToCore::Report(reply) => drop(reply.try_send(self.report(now))),
                 ToCore::Flows { limit, reply } => drop(reply.try_send(self.list_flows(now, limit))),
                 ToCore::TproxyReply { ticket, result } => {
                     if let Some(reply) = self.tproxy_waiting.waiting.remove(&ticket) {
@@ -50,15 +57,14 @@ impl<N: Nic> Worker<N> {
         limits::LETTERS_PER_TURN
     }
 
-    /// From now on new flows are decided by this policy; those that are keep theirs.
-    fn adopt(&mut self, policy: Arc<Policy>) {
+    /// New flows are decided by this policy.
+    fn enact(&mut self, policy: Arc<Policy>) {
         self.routes = Routes::new(&policy);
         for (id, interface) in self.interfaces.iter() {
             self.routes.set_link_local(id, interface.mac);
         }
         let routes = &self.routes;
         self.neighbours.retain(|interface, address| routes.is_on_link(interface, address));
-        self.memory.adopt(&policy);
         self.policy = policy;
     }
 
@@ -99,10 +105,16 @@ impl<N: Nic> Worker<N> {
         }
     }
 
-    fn report(&self) -> CoreReport {
+    fn rule_counts(&self) -> RuleCounts {
+        let rules = self.memory.rule_counters().to_vec();
+        RuleCounts { core: self.core, generation: self.policy.generation(), rules }
+    }
+
+    fn report(&self, now: Instant) -> CoreReport {
         CoreReport {
             core: self.core,
             generation: self.policy.generation(),
+            probation_ms: self.probation_until().map(|until| (until - now).as_millis() as u64),
             flows: self.flows.len() as u64,
             sessions: self.serving as u64,
             half_open: self.half_open.len() as u64,

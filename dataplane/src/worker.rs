@@ -26,7 +26,10 @@ use crate::icmp_error::IcmpErrors;
 use crate::interface::Interfaces;
 use crate::limits::{self, Capacity};
 use crate::local::Local;
+use crate::log::FlowLog;
 use crate::mail::TproxyWaiting;
+use crate::mail::probation::Probation;
+use crate::mail::redecide::Redecide;
 use crate::neighbour::{Bounds, Neighbours};
 use crate::nic::{BURST, Frame, Nic, PortId};
 use crate::packet::{self, Ip, Network, Packet, RxChecks, Transport, icmp};
@@ -95,6 +98,9 @@ pub struct Worker<N: Nic> {
     pub(crate) mailbox: Receiver<ToCore>,
     pub(crate) control: Sender<FromCore>,
     pub(crate) tproxy_waiting: TproxyWaiting,
+    pub(crate) probation: Option<Probation>,
+    pub(crate) redecide: Option<Redecide>,
+    pub(crate) log: FlowLog,
     /// Share of the packet memory that was free when the turn began, in 1/256.
     pub(crate) free_share: u8,
     pub(crate) draining: bool,
@@ -168,6 +174,9 @@ impl<N: Nic> Worker<N> {
             mailbox,
             control,
             tproxy_waiting: TproxyWaiting::default(),
+            probation: None,
+            redecide: None,
+            log: FlowLog::default(),
             free_share: u8::MAX,
             draining: false,
             stopped: false,
@@ -190,7 +199,7 @@ impl<N: Nic> Worker<N> {
     pub fn turn(&mut self, now: Instant) -> Turn {
         self.shared.now.set(now);
         self.free_share = self.nic.free_share();
-        let mut work = self.read_mail(now);
+        let mut work = self.end_probation(now) + self.read_mail(now);
         for port in (0..self.nic.ports()).map(PortId) {
             let mut burst = std::mem::take(&mut self.burst);
             work += self.nic.receive(port, &mut burst);
@@ -200,6 +209,7 @@ impl<N: Nic> Worker<N> {
             self.burst = burst;
         }
         work += self.expire(now);
+        work += self.redecide(now) + self.tell_suppressed(now);
         work += self.run_tasks(now);
         work += self.transmit(now);
         self.neighbour_events(now);
@@ -289,11 +299,13 @@ impl<N: Nic> Worker<N> {
     }
 
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        if !self.shared.executor.is_idle() || self.shared.sockets.borrow().has_touched() {
+        if !self.shared.executor.is_idle() || self.shared.sockets.borrow().has_touched() || self.redecide.is_some() {
             return Some(now);
         }
         let timers = self.shared.wheel.borrow().next();
-        [timers, self.neighbours.deadline(), self.time_wait.deadline()].into_iter().flatten().min()
+        let told = [self.probation_until(), self.suppressed_due()];
+        let own = [timers, self.neighbours.deadline(), self.time_wait.deadline()];
+        own.into_iter().chain(told).flatten().min()
     }
 
     fn alarm(&mut self, key: crate::socket::AlarmKey) {

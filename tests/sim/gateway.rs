@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use control::config::{self, Config};
-use control::engine::{ApiError, ApiReply, ApiRequest, Body, Engine, Format, Outcome, Setup};
-use control::mailbox::{CoreLink, CoreReport, FromCore, SessionSummary, ToCore};
+use control::engine::{ApiError, ApiReply, ApiRequest, Body, Engine, Format, Outcome, RulesRequest, Setup};
+use control::mailbox::{CoreLink, CoreReport, DecidedFlow, FlowRecord, FromCore, SessionSummary, ToCore};
 use control::requests::{Caller, Errno, Request};
+use control::rollback::Install;
 use control::{Faults, Policy, tproxy};
 use crossbeam_channel::{Receiver, Sender};
 use dataplane::limits::Capacity;
@@ -61,6 +62,13 @@ pub struct Gateway {
     pub notices: Vec<String>,
     /// How sessions have ended.
     pub summaries: Vec<SessionSummary>,
+    /// Decisions that were to be logged.
+    pub decided: Vec<DecidedFlow>,
+    /// Decisions that were too many to be logged.
+    pub suppressed: u64,
+    /// How forwarded flows have ended, where that is logged.
+    pub forwarded: Vec<FlowRecord>,
+    silent: bool,
     worker: Worker<MemoryNic>,
     ends: MemoryEnds,
     engine: Engine,
@@ -117,7 +125,20 @@ impl Gateway {
         let setup = Setup { config, policy, writer, cores, own_uid: 0, version: "simulated" };
         let engine = Engine::new(now.as_micros(), setup);
         let (notices, summaries) = (Vec::new(), Vec::new());
-        Self { notices, summaries, worker, ends, engine, from_core, to_core, devices }
+        Self {
+            notices,
+            summaries,
+            decided: Vec::new(),
+            suppressed: 0,
+            forwarded: Vec::new(),
+            silent: false,
+            worker,
+            ends,
+            engine,
+            from_core,
+            to_core,
+            devices,
+        }
     }
 
     /// Number of ports.
@@ -140,7 +161,7 @@ impl Gateway {
 
     /// Runs until it has nothing more to do now; returns when it will have.
     pub fn turn(&mut self, now: Instant) -> Option<Instant> {
-        if self.engine.deadline_us().is_some_and(|at| at <= now.as_micros()) {
+        if !self.silent && self.engine.deadline_us().is_some_and(|at| at <= now.as_micros()) {
             self.engine.tick(now.as_micros());
         }
         let mut next = None;
@@ -152,7 +173,7 @@ impl Gateway {
                 break;
             }
         }
-        let engine = self.engine.deadline_us().map(Instant::from_micros);
+        let engine = self.engine.deadline_us().filter(|_| !self.silent).map(Instant::from_micros);
         [next, engine].into_iter().flatten().min()
     }
 
@@ -202,7 +223,57 @@ impl Gateway {
     /// What is wrong with it.
     pub fn reload(&mut self, now: Instant, yaml: &str) -> Result<Value, ApiError> {
         let read = config::parse(FILE, yaml).map(Box::new);
-        self.ask(now, ApiRequest::Reload(read)).map(json)
+        self.ask(now, ApiRequest::Reload { read, redecide: false }).map(json)
+    }
+
+    /// The control thread dies: it hears and says nothing any more.
+    pub fn kill_control(&mut self) {
+        self.silent = true;
+    }
+
+    /// Forwarded flows leave a line in the log when they end.
+    pub fn log_forwarded(&mut self) {
+        self.worker.log_forwarded(true);
+    }
+
+    /// The rules as they are shown, with or without what they have counted.
+    ///
+    /// # Panics
+    /// When they are not.
+    pub fn rules(&mut self, now: Instant, counters: bool) -> String {
+        let show = ApiRequest::Rules(RulesRequest::Show { counters, format: Format::Text });
+        match self.ask(now, show) {
+            Ok(Body::Text(text)) => text,
+            other => panic!("no rules: {other:?}"),
+        }
+    }
+
+    /// Puts another configuration on probation: for a test, or to be confirmed.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn try_out(
+        &mut self,
+        now: Instant,
+        yaml: &str,
+        seconds: u64,
+        confirm: Option<Install>,
+    ) -> Result<Value, ApiError> {
+        let (read, for_us) = (config::parse(FILE, yaml).map(Box::new), seconds * 1_000_000);
+        let request = match confirm {
+            Some(install) => RulesRequest::Commit { read, install, confirm_us: Some(for_us) },
+            None => RulesRequest::Test { read, for_us },
+        };
+        self.ask(now, ApiRequest::Rules(request)).map(json)
+    }
+
+    /// Swaps the configuration for another, and cuts what that forbids.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn reload_and_redecide(&mut self, now: Instant, yaml: &str) -> Result<Value, ApiError> {
+        let read = config::parse(FILE, yaml).map(Box::new);
+        self.ask(now, ApiRequest::Reload { read, redecide: true }).map(json)
     }
 
     /// Takes no new sessions and ends when those there are have, as on SIGTERM.
@@ -283,12 +354,18 @@ impl Gateway {
 
     /// Carries the core's letters to the engine.
     fn read_mail(&mut self, now: Instant) -> usize {
+        if self.silent {
+            return 0;
+        }
         let letters: Vec<FromCore> = self.from_core.try_iter().collect();
         let count = letters.len();
         for letter in letters {
             match &letter {
                 FromCore::Summary(summary) => self.summaries.push(summary.clone()),
                 FromCore::Notice(line) => self.notices.push(line.clone()),
+                FromCore::Decided(flow) => self.decided.push(flow.clone()),
+                FromCore::Forwarded(flow) => self.forwarded.push(flow.clone()),
+                FromCore::Suppressed { flows, .. } => self.suppressed += flows,
                 FromCore::Tproxy { .. } => {}
             }
             self.engine.handle_core(now.as_micros(), letter);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::decode::{self, Mapping};
 use super::tree::{self, Node, Value};
 use super::{
-    Config, Control, Dpdk, check, environment, listeners, nat_policies, network, policy_rules, services, sets, zones,
+    Config, Control, Dpdk, RulesFile, check, environment, listeners, nat_policies, network, policy_rules, services,
+    sets, zones,
 };
 use crate::faults::{Faults, Place};
 use crate::policy::Listener;
@@ -18,6 +19,11 @@ pub(super) type ReadFile<'a> = &'a dyn Fn(&Path) -> std::io::Result<String>;
 
 /// Reads a configuration from a file.
 pub fn load(path: &Path) -> Result<Config, Faults> {
+    load_with_rules(path, "")
+}
+
+/// The same with rules from another file: the name that `rules_file` says, and this behind it.
+pub fn load_with_rules(path: &Path, suffix: &str) -> Result<Config, Faults> {
     let name = path.display().to_string();
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -28,7 +34,11 @@ pub fn load(path: &Path) -> Result<Config, Faults> {
         }
     };
     let beside = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    read(&name, &text, &|file| std::fs::read_to_string(beside.join(file)))
+    let mut config = read_with(&name, &text, suffix, &|file| std::fs::read_to_string(beside.join(file)))?;
+    if let Some(rules) = &mut config.rules_file {
+        rules.path = beside.join(&rules.path);
+    }
+    Ok(config)
 }
 
 /// Reads a configuration from a text; `name` stands for the file in faults. It has no `rules_file`.
@@ -37,6 +47,10 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Faults> {
 }
 
 pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Config, Faults> {
+    read_with(name, text, "", read_file)
+}
+
+fn read_with(name: &str, text: &str, suffix: &str, read_file: ReadFile<'_>) -> Result<Config, Faults> {
     let (mut faults, mut warnings) = (Faults::new(), Faults::new());
     let file: Arc<str> = name.into();
     let Some(root) = tree::parse(&file, text, &mut faults) else { return Err(faults) };
@@ -67,6 +81,7 @@ pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Co
     let policy_rules = policy_rules.map(|node| policy_rules::policy_rules(node, &known, &mut faults));
     let macros = top.get("macros").map(|node| macros(node, &mut faults)).unwrap_or_default();
     let (inline, beside) = (top.get("rules"), top.get("rules_file"));
+    let mut from_file = None;
     let rules = match (inline, beside) {
         (Some(_), Some(node)) => {
             let message = "`rules` and `rules_file` are both there, one was expected";
@@ -77,7 +92,14 @@ pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Co
             let block = top.place("rules").and_then(|key| block(text, key));
             inline_rules(node, block, &macros, &mut faults, &mut warnings)
         }
-        (None, Some(node)) => rules_file(node, read_file, &macros, &mut faults, &mut warnings),
+        (None, Some(node)) => {
+            let file = rules_file(node, suffix, read_file, &mut faults);
+            file.map(|(path, file, text)| {
+                let rules = rules::parse(&Source::file(&file, &text), &macros, &mut faults, &mut warnings);
+                from_file = Some(RulesFile { path, text: text.into() });
+                rules
+            })
+        }
         (None, None) => None,
     };
     let sets = top.get("sets").map(|node| sets::sets(node, read_file, &mut faults)).unwrap_or_default();
@@ -98,6 +120,7 @@ pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Co
         policy_rules,
         nat_policies,
         rules: rules.unwrap_or_default(),
+        rules_file: from_file,
         sets,
         control: control.unwrap_or_else(Control::default),
         warnings,
@@ -168,16 +191,17 @@ fn block(file: &str, key: &Place) -> Option<(u32, u32)> {
     Some((key.line + 1, columns as u32))
 }
 
+/// The path as it is written, and of the file that is read the name and the text.
 fn rules_file(
     node: &Node,
+    suffix: &str,
     read_file: ReadFile<'_>,
-    macros: &Macros,
     faults: &mut Faults,
-    warnings: &mut Faults,
-) -> Option<Ruleset> {
-    let name = decode::text(node, "`rules_file`", faults)?;
-    match read_file(&PathBuf::from(name)) {
-        Ok(text) => Some(rules::parse(&Source::file(name, &text), macros, faults, warnings)),
+) -> Option<(PathBuf, String, String)> {
+    let path = decode::text(node, "`rules_file`", faults)?;
+    let name = format!("{path}{suffix}");
+    match read_file(Path::new(&name)) {
+        Ok(text) => Some((path.into(), name, text)),
         Err(error) => {
             faults.add(node.place.clone(), format!("rules file `{name}` cannot be read: {error}"));
             None

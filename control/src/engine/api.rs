@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::faults::Faults;
 use crate::requests::{Caller, Errno, Refusal, Request};
+use crate::rollback::Install;
 
 /// One request of the API, or of a signal.
 #[derive(Debug)]
@@ -45,8 +46,6 @@ pub enum ApiRequest {
         /// How many at most.
         limit: usize,
     },
-    /// A tproxy request.
-    Tproxy(Request),
     /// The sets there are.
     Sets,
     /// A set with its members.
@@ -63,8 +62,17 @@ pub enum ApiRequest {
         /// What.
         change: SetChange,
     },
+    /// A tproxy request.
+    Tproxy(Request),
     /// The configuration file as it was just read.
-    Reload(Result<Box<Config>, Faults>),
+    Reload {
+        /// What is to run.
+        read: Result<Box<Config>, Faults>,
+        /// Flows that it forbids are cut.
+        redecide: bool,
+    },
+    /// What is done with the rules file and the one that is to take its place.
+    Rules(RulesRequest),
     /// Drain and end.
     Stop,
     /// Who asked for entries and who used them.
@@ -72,6 +80,40 @@ pub enum ApiRequest {
         /// How many changes at most.
         limit: usize,
     },
+}
+
+/// A request about rules.
+#[derive(Debug)]
+pub enum RulesRequest {
+    /// The rules that run, in canonical form.
+    Show {
+        /// With packets and bytes of each rule.
+        counters: bool,
+        /// For programs or for people.
+        format: Format,
+    },
+    /// Whether rules are on probation, and how the last probation ended.
+    State,
+    /// Load a configuration with new rules for a while, then go back to what ran before.
+    Test {
+        /// What is to be tested.
+        read: Result<Box<Config>, Faults>,
+        /// For how long.
+        for_us: u64,
+    },
+    /// Load a configuration with new rules for good.
+    Commit {
+        /// What is to run.
+        read: Result<Box<Config>, Faults>,
+        /// Makes the new rules the rules file.
+        install: Install,
+        /// Only if it is confirmed within that time; else everything is as before.
+        confirm_us: Option<u64>,
+    },
+    /// What is on probation is to stay.
+    Confirm,
+    /// What is on probation is to go now.
+    Revert,
 }
 
 /// What is done with a set.

@@ -2,10 +2,10 @@
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
-use super::api::ApiReply;
+use super::api::{ApiReply, Format};
 use super::cores::Cores;
 use crate::limits::{FLOWS_MAX, GATHER_US};
-use crate::mailbox::{CoreReport, FlowRecord, ToCore};
+use crate::mailbox::{CoreReport, FlowRecord, RuleCounts, ToCore};
 
 /// What [`super::Engine::handle`] gives.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub(super) enum Wanted {
     Health,
     Drained,
     Flows { limit: usize },
+    Rules { format: Format },
 }
 
 /// What the cores have said.
@@ -40,26 +41,36 @@ pub(super) enum Wanted {
 pub(super) enum Answers {
     Reports { wanted: Wanted, reports: Vec<CoreReport>, silent: Vec<usize> },
     Flows { flows: Vec<FlowRecord>, limit: usize, silent: usize },
+    Rules { counts: Vec<RuleCounts>, format: Format, silent: usize },
 }
 
 #[derive(Debug)]
 enum Inbox {
     Reports { from: Receiver<CoreReport>, reports: Vec<CoreReport> },
     Flows { from: Receiver<Vec<FlowRecord>>, flows: Vec<FlowRecord> },
+    Rules { from: Receiver<RuleCounts>, counts: Vec<RuleCounts> },
 }
 
 impl Gather {
     pub(super) fn begin(now_us: u64, wanted: Wanted, cores: &mut Cores) -> Gather {
         let room = cores.numbers().count().max(1);
-        let (awaiting, inbox) = if let Wanted::Flows { limit } = wanted {
-            let (reply, from) = bounded(room);
-            let limit = limit.min(FLOWS_MAX);
-            let asked = cores.ask_all(|| ToCore::Flows { limit, reply: reply.clone() });
-            (asked, Inbox::Flows { from, flows: Vec::new() })
-        } else {
-            let (reply, from) = bounded(room);
-            let asked = cores.ask_all(|| ToCore::Report(reply.clone()));
-            (asked, Inbox::Reports { from, reports: Vec::new() })
+        let (awaiting, inbox) = match wanted {
+            Wanted::Flows { limit } => {
+                let (reply, from) = bounded(room);
+                let limit = limit.min(FLOWS_MAX);
+                let asked = cores.ask_all(|| ToCore::Flows { limit, reply: reply.clone() });
+                (asked, Inbox::Flows { from, flows: Vec::new() })
+            }
+            Wanted::Rules { .. } => {
+                let (reply, from) = bounded(room);
+                let asked = cores.ask_all(|| ToCore::RuleCounts(reply.clone()));
+                (asked, Inbox::Rules { from, counts: Vec::new() })
+            }
+            Wanted::Status | Wanted::Metrics | Wanted::Health | Wanted::Drained => {
+                let (reply, from) = bounded(room);
+                let asked = cores.ask_all(|| ToCore::Report(reply.clone()));
+                (asked, Inbox::Reports { from, reports: Vec::new() })
+            }
         };
         Gather { wanted, awaiting, deadline_us: now_us.saturating_add(GATHER_US), inbox }
     }
@@ -94,6 +105,10 @@ impl Gather {
                 let Wanted::Flows { limit } = self.wanted else { unreachable!("flows were asked for") };
                 Answers::Flows { flows: std::mem::take(flows), limit, silent: self.awaiting }
             }
+            Inbox::Rules { counts, .. } => {
+                let Wanted::Rules { format } = self.wanted else { unreachable!("rules were asked for") };
+                Answers::Rules { counts: std::mem::take(counts), format, silent: self.awaiting }
+            }
         })
     }
 }
@@ -103,6 +118,7 @@ impl Inbox {
         match self {
             Inbox::Reports { from, reports } => reports.push(from.try_recv()?),
             Inbox::Flows { from, flows } => flows.extend(from.try_recv()?),
+            Inbox::Rules { from, counts } => counts.push(from.try_recv()?),
         }
         Ok(())
     }

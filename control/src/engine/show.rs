@@ -1,16 +1,15 @@
-//! Answers and log lines made of what the cores and the engine know. The field names are what tools rely on: fields may
+//! Answers made of what the cores and the engine know. The field names are what tools rely on: fields may
 //! be added, none may change its meaning.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use tracing::info;
 
 use super::Engine;
 use super::api::{ApiError, ApiReply, Body};
 use super::gather::{Answers, Wanted};
 use crate::config::Config;
-use crate::mailbox::{CoreReport, CounterValue, FlowRecord, SessionSummary};
+use crate::mailbox::{CoreReport, CounterValue, FlowRecord};
 use crate::metrics::{self, Own};
 use crate::policy::{Choice, Policy};
 use crate::requests::{Version, protocol};
@@ -20,6 +19,7 @@ impl Engine {
     pub(super) fn answer(&self, now_us: u64, answers: Answers) -> ApiReply {
         match answers {
             Answers::Flows { flows, limit, silent } => Ok(Body::Json(flow_list(flows, limit, silent))),
+            Answers::Rules { counts, format, silent } => Ok(self.show_rules(Some(&counts), silent, format)),
             Answers::Reports { wanted: Wanted::Metrics, reports, silent } => {
                 Ok(Body::Metrics(metrics::encode(self.own(now_us), reports, silent)))
             }
@@ -51,6 +51,11 @@ impl Engine {
                 counter("tproxy_requests_refused", "tproxy requests that were refused", self.counts.refused),
                 counter("reloads", "configurations taken over while running", self.counts.reloads),
                 counter("reloads_refused", "configurations refused while running", self.counts.reloads_refused),
+                counter("rules_kept", "rules on probation that were confirmed and stayed", self.counts.rules_kept),
+                counter("rules_reverted", "rules on probation that were taken back", self.counts.rules_reverted),
+                counter("forward_summaries", "summaries of forwarded flows written to the log", self.counts.forwarded),
+                counter("flows_logged", "decisions about flows written to the log", self.counts.decided),
+                counter("flows_suppressed", "decisions not logged because there were too many", self.counts.suppressed),
                 counter("session_summaries", "session summaries written to the log", self.counts.summaries),
                 counter("notices", "lines that cores have written to the log", self.counts.notices),
                 counter("messages_lost", "messages to cores that took none any more", self.cores.lost()),
@@ -69,6 +74,7 @@ impl Engine {
             "uptime_ms": now_us.saturating_sub(self.started_us) / 1000,
             "generation": self.policy.generation(),
             "config": self.policy.file(),
+            "probation": self.probation.as_ref().map(|probation| probation.shown(now_us)),
             "flows": sum(|report| report.flows),
             "sessions": sum(|report| report.sessions),
             "half_open": sum(|report| report.half_open),
@@ -136,6 +142,7 @@ fn core(report: &CoreReport) -> Value {
     json!({
         "core": report.core,
         "generation": report.generation,
+        "probation_ms": report.probation_ms,
         "flows": report.flows,
         "sessions": report.sessions,
         "half_open": report.half_open,
@@ -191,28 +198,4 @@ pub(super) fn policy(policy: &Policy) -> Value {
 pub(super) fn reloaded(config: &Config, generation: u64) -> Value {
     let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
     json!({ "generation": generation, "file": config.file, "warnings": warnings })
-}
-
-/// One line at the end of each session, in the order in which Zorp's summary names things.
-pub(super) fn log_summary(summary: &SessionSummary) {
-    let shown = |address: Option<std::net::SocketAddr>| address.map(tracing::field::display);
-    info!(
-        session = %format_args!("svc/{}:{}/{}", summary.service, summary.core, summary.id),
-        rule = summary.rule,
-        protocol = summary.protocol,
-        interface = summary.interface,
-        client = %summary.client,
-        client_zone = summary.client_zone,
-        destination = %summary.destination,
-        server = shown(summary.server),
-        server_local = shown(summary.server_local),
-        server_zone = summary.server_zone,
-        verdict = summary.verdict,
-        reason = summary.reason,
-        to_server = summary.bytes_to_server,
-        to_client = summary.bytes_to_client,
-        duration_ms = summary.duration_ms,
-        generation = summary.generation,
-        "session ended"
-    );
 }

@@ -62,6 +62,7 @@ fn report(core: usize, sessions: u64) -> CoreReport {
     CoreReport {
         core,
         generation: 1,
+        probation_ms: None,
         flows: 2 * sessions,
         sessions,
         half_open: 1,
@@ -302,7 +303,7 @@ fn a_proxy_is_refused_by_name() {
 
 fn reload(engine: &mut Engine, caller: Caller, text: &str) -> ApiReply {
     let read = config::parse("limpid.yaml", text).map(Box::new);
-    done(engine.handle(0, caller, ApiRequest::Reload(read)))
+    done(engine.handle(0, caller, ApiRequest::Reload { read, redecide: false }))
 }
 
 #[test]
@@ -426,7 +427,8 @@ fn policy_names_what_is_in_it() {
 fn sets_change_under_a_running_policy() {
     let yaml = YAML.replace("rules: |", "sets:\n  bad: { type: \"hash:net\", entries: [10.9.0.0/16] }\n  new: { type: \"hash:net\" }\n  web: { type: \"hash:ip,port\" }\nrules: |");
     let (mut engine, _boxes) = engine(1, 8);
-    done(engine.handle(0, ROOT, ApiRequest::Reload(Ok(Box::new(configuration(&yaml)))))).expect("sets are no restart");
+    done(engine.handle(0, ROOT, ApiRequest::Reload { read: Ok(Box::new(configuration(&yaml))), redecide: false }))
+        .expect("sets are no restart");
     let policy = Arc::clone(engine.policy());
     let mut ask = |caller, name: &str, change| {
         done(engine.handle(0, caller, ApiRequest::ChangeSet { name: name.to_owned(), change }))

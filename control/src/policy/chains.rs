@@ -20,7 +20,7 @@ use super::tuple::{PacketFacts, TCP, UDP};
 use super::verdict::{Logs, RejectKind, RuleRef};
 use crate::faults::{Faults, Place};
 use crate::limits::CHAIN_DEPTH_MAX;
-use crate::rules::{ChainPolicy, Hook, Match, Ruleset, TableKind};
+use crate::rules::{ChainPolicy, Hook, Log, Match, Ruleset, TableKind};
 use addresses::Addresses;
 pub(super) use fits::masked;
 use rule::Fit;
@@ -50,6 +50,8 @@ pub struct RuleInfo {
     pub place: Place,
     /// As it was written, without the chain.
     pub text: String,
+    /// What `-j LOG` is to write.
+    pub log: Option<Log>,
 }
 
 /// A flow at one hook. What rules change on the way (marks, tracking) and note (LOG) goes on to the next hook.

@@ -35,7 +35,6 @@ fn unserved(rule: &Rule) -> Option<(&'static str, &'static str)> {
             "translation of what no proxy takes",
             "forwarded flows keep their addresses; services have `snat` and `dnat`",
         )),
-        Some(Target::Log(_)) => Some(("LOG", "dropped and rejected flows are counted, by the reason")),
         _ => None,
     };
     rule.criteria.matches.iter().find_map(of_match).or(of_target)

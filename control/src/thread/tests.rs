@@ -192,6 +192,8 @@ fn proxies_are_answered_and_summaries_taken() {
         client,
         destination: client,
         server: None,
+        client_local: client,
+        started: 0,
         server_local: None,
         client_zone: None,
         server_zone: None,

@@ -33,6 +33,8 @@ impl<N: Nic> Worker<N> {
             return self.counters.count(DropReason::NoProxyForProtocol);
         };
         if let Err(reason) = self.admit(arrival, service) {
+            let flow = self.new_flow(now, arrival);
+            self.log_refused(now, &flow, decision, reason);
             return self.counters.count(reason);
         }
         if self.is_flooded(now, arrival.interface) {

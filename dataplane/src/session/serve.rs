@@ -225,6 +225,8 @@ impl<N: Nic> Worker<N> {
             interface: self.interfaces.get(session.interface).name.clone(),
             client: session.client,
             destination: session.original,
+            client_local: session.original,
+            started: self.unix_at_zero.saturating_add_unsigned(session.started.as_micros() / 1_000_000),
             server: session.server.map(|(server, _)| server),
             server_local: session.server.map(|(_, local)| local),
             rule: session.rule.map(|rule| session.policy.rule(rule).place.to_string()),

@@ -11,7 +11,7 @@ use crate::policy::classifier::Classifier;
 use crate::policy::memory::{Kept, RuleKey};
 use crate::policy::network::Interface;
 use crate::policy::sets::Sets;
-use crate::rules::{ChainPolicy, Hook, Match, Not, Rule as Written, Ruleset, TableKind};
+use crate::rules::{self, ChainPolicy, Hook, Match, Not, Rule as Written, Ruleset, TableKind};
 
 /// What rules are compiled with.
 struct Compiler<'a> {
@@ -52,6 +52,10 @@ impl Chains {
                         index: index as u32 + 1,
                         place: written.place.clone(),
                         text: written.text.clone(),
+                        log: match &written.target {
+                            Some(rules::Target::Log(log)) => Some(log.clone()),
+                            _ => None,
+                        },
                     });
                 }
                 compiled.chains.push(Chain {

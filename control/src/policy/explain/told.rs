@@ -143,7 +143,7 @@ impl<'a> Told<'a> {
     }
 
     fn rule(&mut self, rule: RuleRef, mismatch: Option<Criterion>) {
-        let RuleInfo { table, chain, index, place, text } = self.policy.rule(rule);
+        let RuleInfo { table, chain, index, place, text, .. } = self.policy.rule(rule);
         let (table, file, line) = (table.name(), &place.file, place.line);
         let mut outcome = String::from("matches");
         if let Some(criterion) = mismatch {
