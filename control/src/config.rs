@@ -16,7 +16,7 @@ use crate::faults::Faults;
 use crate::policy::{Interface, Listener, NatPolicy, PolicyRule, Route, Service, SetDefinition, Zone};
 use crate::rules::Ruleset;
 
-pub use load::{load, load_with_rules, parse};
+pub use load::{Peek, load, load_with_rules, parse, peek};
 pub use schema::schema;
 
 mod check;

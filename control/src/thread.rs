@@ -50,6 +50,19 @@ pub fn run(engine: Engine, options: ThreadOptions) -> io::Result<Exit> {
     runtime.block_on(serve(engine, options))
 }
 
+/// Waits for SIGTERM or SIGINT, where [`run`] has broken and nobody else does.
+pub fn await_end() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        tokio::select! {
+            _ = signals.terminate.recv() => {}
+            _ = signals.interrupt.recv() => {}
+        }
+        Ok(())
+    })
+}
+
 /// The user this process runs as, for [`crate::engine::Setup`]: the owner of its own entry in `/proc`.
 pub fn own_uid() -> io::Result<u32> {
     Ok(std::fs::metadata("/proc/self")?.uid())

@@ -2,13 +2,16 @@
 //!
 //! Answers go to stdout, as tables for people or with `--json` for programs; everything else goes to stderr. Exit
 //! codes: 0 done; 1 it did not work (no device, nobody runs, the request was refused); 2 the configuration or the
-//! command line is wrong.
+//! command line is wrong. `limpid rules` has codes of its own.
 
 mod ask;
 mod columns;
 mod file;
+mod replay;
+mod rules;
 mod set;
 mod show;
+mod top;
 mod tproxy;
 
 use std::fmt;
@@ -23,13 +26,15 @@ use control::requests::protocol;
 use control::tproxy::Flags;
 use tracing_subscriber::EnvFilter;
 
+use crate::log::format::{Json, LogFormat, Zorp};
+
 /// Limpid, a transparent-proxy gateway on DPDK.
 #[derive(Debug, Parser)]
 #[command(name = "limpid", version, disable_help_subcommand = true)]
 struct Cli {
     /// The configuration file
-    #[arg(short, long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[arg(short, long = "config", global = true, value_name = "FILE")]
+    configs: Vec<PathBuf>,
     /// The running gateway's control socket [default: what FILE says, else /run/limpid/control.sock]
     #[arg(short, long, global = true, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -46,7 +51,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway in the foreground: prints `ready`, reloads on SIGHUP, drains and ends on SIGTERM
-    Run,
+    Run {
+        /// How lines of the log look
+        #[arg(long, value_enum, default_value_t)]
+        log_format: LogFormat,
+        /// Log forwarded flows at their end, too, as proxied ones are
+        #[arg(long)]
+        log_forwarded: bool,
+    },
     /// Check a configuration file and report every fault
     Check,
     /// Say what would become of a new flow, and why; of FILE if given, else of the running gateway
@@ -90,8 +102,19 @@ enum Command {
     /// Sets of addresses that rules ask: list and change them without a reload
     #[command(subcommand)]
     Set(set::SetCommand),
+    /// Rules with macros: generate, test, commit, show
+    #[command(subcommand)]
+    Rules(rules::RulesCommand),
+    /// List the flows of a capture that NEW would treat differently than OLD: -c OLD -c NEW
+    Replay(replay::Replay),
+    /// Show what goes through, again and again
+    Top(top::Top),
     /// Read the configuration file again, all of it or nothing
-    Reload,
+    Reload {
+        /// Cut flows that the new policy forbids
+        #[arg(long)]
+        redecide: bool,
+    },
     /// Drain and end the gateway; a second time, end at once
     Stop,
 }
@@ -150,6 +173,8 @@ enum Failure {
     Failed(String),
     /// Exit code 2.
     Wrong(String),
+    /// With an exit code of its own.
+    Code(u8, String),
     /// Whoever read our output has gone: nothing to complain about.
     NobodyReads,
 }
@@ -158,14 +183,27 @@ type Done = Result<(), Failure>;
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // `limpid rules` tells wrong rules (2) from a wrong command line.
+        Err(error) if error.use_stderr() && std::env::args().any(|word| word == "rules") => {
+            // If nobody takes the message, the exit code is all that is left.
+            let _ = error.print();
+            return ExitCode::from(1);
+        }
+        Err(error) => error.exit(),
+    };
     let log = cli.log.clone().or_else(|| std::env::var("LIMPID_LOG").ok()).unwrap_or_else(|| "info".to_owned());
-    if let Err(wrong) = start_log(&log) {
+    let format = match &cli.command {
+        Command::Run { log_format, .. } => *log_format,
+        _ => LogFormat::Text,
+    };
+    if let Err(wrong) = start_log(&log, format) {
         return report(&Failure::Wrong(format!("log filter {log:?}: {wrong}")));
     }
-    if let Command::Run = cli.command {
+    if let Command::Run { log_forwarded, .. } = cli.command {
         return match file::load(cli.config()) {
-            Ok(config) => crate::run::run(cli.config(), &config),
+            Ok(config) => crate::run::run(cli.config(), &config, log_forwarded),
             Err(failure) => report(&failure),
         };
     }
@@ -177,9 +215,9 @@ pub fn main() -> ExitCode {
 
 fn dispatch(cli: &Cli) -> Done {
     match &cli.command {
-        Command::Run => unreachable!("main has seen to it"),
+        Command::Run { .. } => unreachable!("main has seen to it"),
         Command::Check => file::check(cli.config(), cli.json),
-        Command::Explain(flow) => match &cli.config {
+        Command::Explain(flow) => match cli.config_given() {
             Some(path) => file::explain(path, flow, cli.json),
             None => ask::explain(&ask::client(cli)?, flow, cli.json),
         },
@@ -193,7 +231,16 @@ fn dispatch(cli: &Cli) -> Done {
         Command::Alloc(local) => tproxy::alloc(&ask::client(cli)?, local, cli.json),
         Command::Connect { local, remote } => tproxy::connect(&ask::client(cli)?, local, *remote, cli.json),
         Command::Set(command) => set::run(&ask::client(cli)?, command, cli.json),
-        Command::Reload => ask::reload(&ask::client(cli)?, cli.json),
+        Command::Rules(command) => rules::run(cli, command),
+        Command::Replay(replay) => {
+            let [old, new] = cli.configs.as_slice() else {
+                let missing = "two configuration files are to be compared: -c OLD -c NEW";
+                Cli::command().error(ErrorKind::WrongNumberOfValues, missing).exit()
+            };
+            replay::run(replay, old, new, cli.json)
+        }
+        Command::Top(top) => top::run(&ask::client(cli)?, top, cli.json),
+        Command::Reload { redecide } => ask::reload(&ask::client(cli)?, *redecide, cli.json),
         Command::Stop => ask::stop(&ask::client(cli)?, cli.json),
     }
 }
@@ -201,28 +248,41 @@ fn dispatch(cli: &Cli) -> Done {
 impl Cli {
     /// For commands that cannot do without: clap has no words for an option that only some commands need.
     fn config(&self) -> &std::path::Path {
-        self.config.as_deref().unwrap_or_else(|| {
+        self.config_given().unwrap_or_else(|| {
             let missing = "the configuration file is missing: -c FILE";
             Cli::command().error(ErrorKind::MissingRequiredArgument, missing).exit()
         })
     }
+
+    /// The configuration file, if one is named.
+    fn config_given(&self) -> Option<&std::path::Path> {
+        match self.configs.as_slice() {
+            [] => None,
+            [one] => Some(one),
+            [..] => {
+                let many = "one configuration file is enough here: -c FILE";
+                Cli::command().error(ErrorKind::TooManyValues, many).exit()
+            }
+        }
+    }
 }
 
-fn start_log(filter: &str) -> Result<(), String> {
+fn start_log(filter: &str, format: LogFormat) -> Result<(), String> {
     let filter = EnvFilter::builder().parse(filter).map_err(|wrong| wrong.to_string())?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .try_init()
-        .map_err(|wrong| wrong.to_string())
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Zorp => log.event_format(Zorp).try_init(),
+        LogFormat::Json => log.event_format(Json).try_init(),
+    }
+    .map_err(|wrong| wrong.to_string())
 }
 
 fn report(failure: &Failure) -> ExitCode {
     let (text, code) = match failure {
         Failure::Failed(text) => (text, 1),
         Failure::Wrong(text) => (text, 2),
+        Failure::Code(code, text) => (text, *code),
         Failure::NobodyReads => return ExitCode::SUCCESS,
     };
     // If nobody takes the message either, the exit code is all that is left.

@@ -30,8 +30,8 @@ use crate::worker::{Busy, Options, Worker};
 type Failure = Box<dyn std::error::Error>;
 
 /// Runs the gateway until it is told to stop.
-pub fn run(config_path: &Path, config: &Config) -> ExitCode {
-    match serve(config_path, config) {
+pub fn run(config_path: &Path, config: &Config, log_forwarded: bool) -> ExitCode {
+    match serve(config_path, config, log_forwarded) {
         Ok(exit) => ended(&exit),
         Err(failure) => {
             error!("{failure}");
@@ -52,7 +52,7 @@ fn ended(exit: &Exit) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn serve(config_path: &Path, config: &Config) -> Result<Exit, Failure> {
+fn serve(config_path: &Path, config: &Config, log_forwarded: bool) -> Result<Exit, Failure> {
     let policy = Arc::new(Policy::compile(config, 1)?);
     let cores = worker_cores(config)?;
     let eal = Eal::init(&eal_options(config, &cores))?;
@@ -71,12 +71,13 @@ fn serve(config_path: &Path, config: &Config) -> Result<Exit, Failure> {
         Setup {
             policy: Arc::clone(&policy),
             writer,
-            cores: vec![CoreLink { core: 0, to: to_core }],
+            cores: vec![CoreLink { core: 0, to: to_core.clone() }],
             own_uid: own_uid(),
             version: env!("CARGO_PKG_VERSION"),
             config: config.clone(),
         },
     );
+    let last_word = to_core;
     let core = Core {
         options: Options {
             core: 0,
@@ -84,6 +85,7 @@ fn serve(config_path: &Path, config: &Config) -> Result<Exit, Failure> {
             limits: Capacity::for_memory((config.dpdk.memory_mib as usize) << 20),
         },
         idle: config.dpdk.idle,
+        log_forwarded,
         nic,
         ports,
         policy,
@@ -93,10 +95,27 @@ fn serve(config_path: &Path, config: &Config) -> Result<Exit, Failure> {
     };
     eal.launch(lcore, move || core.run())?;
     let options = ThreadOptions { config_path: config_path.to_owned(), from_cores, ready: Box::new(say_ready) };
-    let exit = control::thread::run(engine, options);
-    // If the control sockets could not be opened, the engine is gone and with it the core's box: it stops by itself.
+    let exit = guarded(|| control::thread::run(engine, options));
+    if exit.is_err() {
+        // Nobody has told the core to end. Its box is empty enough, for nobody else writes to it any more.
+        let _ = last_word.send(ToCore::Stop);
+    }
     eal.wait(lcore)?;
     Ok(exit?)
+}
+
+/// Runs the control thread. If it breaks, the cores go on with what they have (and go back from what is on probation)
+/// until somebody ends the gateway: a fault in answering an operator must not cut a network off.
+fn guarded(control: impl FnOnce() -> std::io::Result<Exit>) -> std::io::Result<Exit> {
+    let Ok(exit) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(control)) else {
+        error!(
+            "the control thread broke, which is a fault of the gateway: flows go on, nothing can be asked or changed; \
+             restart when it suits"
+        );
+        control::thread::await_end()?;
+        return Err(std::io::Error::other("ended without a control thread"));
+    };
+    exit
 }
 
 /// The CPUs that run workers: those of the file, else all but the first.
@@ -198,6 +217,7 @@ fn say_ready() {
 struct Core {
     options: Options,
     idle: Idle,
+    log_forwarded: bool,
     nic: DpdkNic,
     ports: Vec<PortId>,
     policy: Arc<Policy>,
@@ -210,8 +230,9 @@ impl Core {
     /// Turns until the worker has stopped.
     fn run(self) {
         let clock = Clock::cycles();
-        let Core { options, idle, nic, ports, policy, table, mailbox, control } = self;
+        let Core { options, idle, log_forwarded, nic, ports, policy, table, mailbox, control } = self;
         let mut worker = Worker::new(&options, clock.now(), nic, &ports, policy, table, mailbox, control);
+        worker.log_forwarded(log_forwarded);
         let mut rest = Rest::new(idle);
         let mut busy = Busy::default();
         let mut wall_due = clock.now();

@@ -41,6 +41,34 @@ pub fn load_with_rules(path: &Path, suffix: &str) -> Result<Config, Faults> {
     Ok(config)
 }
 
+/// What a configuration says about the files around it, whatever else is wrong with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peek {
+    /// `rules_file`, beside the configuration.
+    pub rules_file: Option<PathBuf>,
+    /// `control: { socket: … }`.
+    pub socket: Option<PathBuf>,
+}
+
+/// Looks into a file that may have faults; none when it is no YAML mapping.
+pub fn peek(path: &Path) -> Option<Peek> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let root = tree::parse(&path.display().to_string().into(), &text, &mut Faults::new())?;
+    let value = |node: &Node, key: &str| match &node.value {
+        Value::Map(entries) => entries.iter().find(|(name, _)| name.name == key).map(|(_, node)| node.clone()),
+        _ => None,
+    };
+    let path_of = |node: Node| match node.value {
+        Value::Text(text) => Some(PathBuf::from(&*text)),
+        _ => None,
+    };
+    let beside = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    Some(Peek {
+        rules_file: value(&root, "rules_file").and_then(path_of).map(|file| beside.join(file)),
+        socket: value(&root, "control").and_then(|node| value(&node, "socket")).and_then(path_of),
+    })
+}
+
 /// Reads a configuration from a text; `name` stands for the file in faults. It has no `rules_file`.
 pub fn parse(name: &str, text: &str) -> Result<Config, Faults> {
     read(name, text, &|_| Err(std::io::Error::other("this configuration is no file, so none can be beside it")))

@@ -9,7 +9,7 @@ use super::{Cli, Done, Explain, Failure, say, show};
 
 /// A client for the socket that the command line, the configuration or the default names.
 pub(super) fn client(cli: &Cli) -> Result<Client, Failure> {
-    let path = match (&cli.socket, &cli.config) {
+    let path = match (&cli.socket, cli.config_given()) {
         (Some(path), _) => path.clone(),
         (None, Some(config)) => super::file::load(config)?.control.socket,
         (None, None) => PathBuf::from(control::config::SOCKET),
@@ -51,8 +51,8 @@ pub(super) fn explain(client: &Client, flow: &Explain, as_json: bool) -> Done {
     say(client.get_text(&path)?.trim_end())
 }
 
-pub(super) fn reload(client: &Client, as_json: bool) -> Done {
-    let reloaded = client.post("/v1/reload", &json!({}))?;
+pub(super) fn reload(client: &Client, redecide: bool, as_json: bool) -> Done {
+    let reloaded = client.post("/v1/reload", &json!({ "redecide": redecide }))?;
     if as_json {
         return say(reloaded);
     }

@@ -54,6 +54,11 @@ pub(super) fn explain(path: &Path, flow: &Explain, as_json: bool) -> Done {
     if as_json { say(serde_json::to_value(&explanation).expect("our own types serialize")) } else { say(&explanation) }
 }
 
+/// What a file would have flows decided by.
+pub(super) fn policy(path: &Path) -> Result<Policy, Failure> {
+    compile(path).map(|(_, policy)| policy).map_err(|faults| wrong(&faults))
+}
+
 fn compile(path: &Path) -> Result<(Config, Policy), Faults> {
     let config = control::config::load(path)?;
     let policy = Policy::compile(&config, 1)?;

@@ -39,6 +39,20 @@ pub(super) fn status(status: &Value, all: bool) -> String {
     if let Some(flooded @ 1..) = status["flooded"].as_u64() {
         line(&mut out, format_args!("SYN flood on {flooded} interface(s) of cores: answering with SYN cookies"));
     }
+    let probation = &status["probation"];
+    if !probation.is_null() {
+        line(
+            &mut out,
+            format_args!(
+                "policy {} is on probation for {} more, then {} comes back ({} by {})",
+                word(&probation["generation"]),
+                duration(&probation["remaining_ms"]),
+                word(&probation["before"]),
+                word(&probation["kind"]),
+                word(&probation["by"]),
+            ),
+        );
+    }
     for core in list(&status["silent_cores"]) {
         line(&mut out, format_args!("core {core} does not answer"));
     }
@@ -231,15 +245,15 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     writeln!(out, "{text}").expect("writing to a string does not fail");
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn number(value: &Value) -> u64 {
+pub(super) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }
 
-fn word(value: &Value) -> String {
+pub(super) fn word(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
@@ -248,7 +262,7 @@ fn word(value: &Value) -> String {
 }
 
 /// Three digits that matter, in powers of 1,000 as networks count.
-fn bytes(value: &Value) -> String {
+pub(super) fn bytes(value: &Value) -> String {
     let Some(exact) = value.as_u64() else { return word(value) };
     let (mut amount, mut unit) = (exact as f64, "B");
     for next in ["kB", "MB", "GB", "TB", "PB"] {

@@ -23,7 +23,7 @@ fn the_arguments_fit_together() {
 fn options_stand_before_or_behind_the_command() {
     for line in ["limpid -c a.yaml -s b.sock --json status", "limpid status --json --socket b.sock --config a.yaml"] {
         let cli = parse(line).expect(line);
-        assert_eq!(cli.config.as_deref(), Some(Path::new("a.yaml")));
+        assert_eq!(cli.config_given(), Some(Path::new("a.yaml")));
         assert_eq!(cli.socket.as_deref(), Some(Path::new("b.sock")));
         assert!(cli.json);
         assert!(matches!(cli.command, Command::Status { all: false }));
