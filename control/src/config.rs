@@ -124,7 +124,7 @@ pub struct Control {
     pub socket: PathBuf,
     /// Group whose members may make requests and take sockets, by name or number.
     pub group: Option<String>,
-    /// Sockets for other programs; not served in this version.
+    /// Sockets for other programs ([`crate::handoff`]); off when absent.
     pub handoff: Option<PathBuf>,
     /// Metrics and status on the kernel's network; off when absent.
     pub http: Option<SocketAddr>,

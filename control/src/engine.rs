@@ -178,6 +178,11 @@ impl Engine {
         [self.requests.deadline_us(), self.drain.deadline_us(), probation].into_iter().flatten().min()
     }
 
+    /// Gives the first core its end of the switch between flows and programs.
+    pub(crate) fn connect_handoff(&mut self, end: crate::handoff::CoreEnd) {
+        self.cores.post_all(|| ToCore::Handoff(end.clone()));
+    }
+
     /// How it ended, once all cores were told to stop.
     pub fn finished(&self) -> Option<Exit> {
         self.drain.finished()
@@ -213,8 +218,7 @@ impl Engine {
             return Err(ApiError::bad("source and destination are of different families"));
         }
         let entry = self.requests.table().lookup_foreign(protocol, destination, source);
-        let entry =
-            entry.map(|entry| EntryMatch { local: entry.local, foreign: entry.foreign, mark_only: entry.mark_only() });
+        let entry = entry.as_ref().map(EntryMatch::from);
         let flow = NewFlow { interface: id, protocol, source, destination, packet: PacketFacts::default() };
         let explanation = self.policy.explain(&flow, entry.as_ref());
         match format {

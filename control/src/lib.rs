@@ -19,6 +19,7 @@ pub mod client;
 pub mod config;
 pub mod engine;
 pub mod faults;
+pub mod handoff;
 pub mod limits;
 pub mod mailbox;
 pub mod metrics;

@@ -153,6 +153,36 @@ pub const LOGS_PER_FLOW_MAX: usize = 4;
 // // --- control thread
 // ----------------------------------------------------------------------------------------------------
 
+/// Programs connected to the handoff socket at a time; the next ones wait in the kernel's queue.
+pub const PROGRAMS_MAX: usize = 64;
+
+/// Sockets of one program. Each is an address of the gateway that nobody else can bind.
+pub const PROGRAM_SOCKETS_MAX: usize = 4_096;
+
+/// Flows of one program at a time, each a file descriptor of the gateway and one of the program: Linux gives a process
+/// 1,024 unless it asks for more.
+pub const PROGRAM_FLOWS_MAX: usize = 1_000;
+
+/// Flows of all programs: two processes' descriptors have to be there.
+pub const HANDOFF_FLOWS_MAX: usize = 8_192;
+
+/// Messages that wait for one program to read them. A program that does not read gets no more connections.
+pub const PROGRAM_MESSAGES_MAX: usize = 256;
+
+/// Bytes of one message on the handoff socket: the longest is a few hundred.
+pub const PROGRAM_MESSAGE_BYTES: usize = 8_192;
+
+/// Pieces of a flow under way in one direction between core and program, before the other side says that it has taken
+/// one. When all are, TCP's window closes, or the program's `write` blocks.
+pub const FLOW_PIECES: u32 = 32;
+
+/// Bytes of such a piece towards the wire; a received packet's payload makes one in the other direction. With
+/// [`FLOW_PIECES`] half a megabyte for a flow.
+pub const FLOW_PIECE_BYTES: usize = 16_384;
+
+/// Messages of cores that are handled before flows' tasks get their turn.
+pub const HANDOFF_BATCH: usize = 1_024;
+
 /// Changes of tproxy entries that are remembered for `GET /v1/tproxy/audit`: an hour of a busy FTP gateway, in half a
 /// megabyte. The log keeps the rest.
 pub const AUDIT_EVENTS_MAX: usize = 4_096;

@@ -49,6 +49,8 @@ pub enum ToCore {
         /// The outcome.
         result: Result<Reply, Errno>,
     },
+    /// Flows of programs at the handoff socket go through here.
+    Handoff(crate::handoff::CoreEnd),
     /// Take no new sessions; finish those there are.
     Drain,
     /// End at once.

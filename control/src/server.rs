@@ -53,6 +53,11 @@ impl Desk {
         (Desk { calls, config: config.into() }, taken)
     }
 
+    /// A request of a program at the handoff socket.
+    pub(crate) async fn request(&self, caller: Caller, request: Request) -> ApiReply {
+        self.ask(Peer(caller), ApiRequest::Tproxy(request)).await.0
+    }
+
     async fn ask(&self, Peer(caller): Peer, request: ApiRequest) -> Answer {
         let stopping = || ApiError::new(503, "the gateway is stopping");
         let (reply, answer) = oneshot::channel();

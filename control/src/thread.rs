@@ -22,6 +22,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tracing::info;
 
 use crate::engine::{ApiReply, ApiRequest, Engine, Exit, Gather, Outcome};
+use crate::handoff;
 use crate::limits::{FROM_CORES_BATCH, REQUESTS_WAITING_MAX};
 use crate::mailbox::FromCore;
 use crate::reload;
@@ -68,7 +69,7 @@ pub fn own_uid() -> io::Result<u32> {
     Ok(std::fs::metadata("/proc/self")?.uid())
 }
 
-async fn serve(engine: Engine, options: ThreadOptions) -> io::Result<Exit> {
+async fn serve(mut engine: Engine, options: ThreadOptions) -> io::Result<Exit> {
     let control = engine.config().control.clone();
     let signals = Signals::new()?;
     let (_socket, unix) = ControlSocket::bind(&control.socket)?;
@@ -81,6 +82,11 @@ async fn serve(engine: Engine, options: ThreadOptions) -> io::Result<Exit> {
     let (desk, calls) = Desk::new(&options.config_path);
     let closing = Arc::new(Notify::new());
     let mut servers = JoinSet::new();
+    let programs = handoff::open(&control, desk.clone())?;
+    let programs = programs.map(|(end, thread)| {
+        engine.connect_handoff(end);
+        thread
+    });
     serve_sockets(&mut servers, desk, unix, tcp, &closing);
     (options.ready)();
 
@@ -89,6 +95,9 @@ async fn serve(engine: Engine, options: ThreadOptions) -> io::Result<Exit> {
     closing.notify_waiters();
     // Whoever still has not read an answer by then will not.
     let _ = timeout(FAREWELL, async { while servers.join_next().await.is_some() {} }).await;
+    if let Some(programs) = programs {
+        programs.end();
+    }
     Ok(exit)
 }
 

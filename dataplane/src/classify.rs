@@ -175,7 +175,7 @@ fn takes(decision: &Decision) -> bool {
 }
 
 fn entry_match(entry: &Entry) -> EntryMatch {
-    EntryMatch { local: entry.local, foreign: entry.foreign, mark_only: entry.flags.contains(Flags::MARK) }
+    EntryMatch::from(entry)
 }
 
 fn is_broadcast(address: std::net::IpAddr) -> bool {

@@ -16,6 +16,7 @@ pub mod counters;
 pub(crate) mod facts;
 pub mod flow;
 pub mod forward;
+mod handoff;
 pub mod icmp_error;
 pub mod interface;
 pub mod limits;

@@ -283,6 +283,12 @@ pub const IDLE_SLEEP: Duration = Duration::from_micros(50);
 /// How often the wall's clock is looked at: rules that ask for the time (`-m time`) count in seconds.
 pub const WALL_CLOCK_EVERY: Duration = Duration::from_secs(1);
 
+/// Messages of programs that are handled in a turn: as many as a burst of packets for each of four ports.
+pub const PROGRAM_MESSAGES_PER_TURN: usize = 128;
+
+/// Bytes of a program's data in one packet buffer: a full segment's, so that none is cut in two.
+pub const PROGRAM_CHUNK: usize = 1_448;
+
 /// Turns after the order to stop, so that resets of cut sessions reach their neighbours.
 pub const FAREWELL_TURNS: usize = 16;
 

@@ -50,6 +50,7 @@ impl<N: Nic> Worker<N> {
                         reply.fill(result);
                     }
                 }
+                ToCore::Handoff(end) => self.handoff.connect(end),
                 ToCore::Drain => self.draining = true,
                 ToCore::Stop => self.stop(now),
             }

@@ -82,7 +82,7 @@ pub struct Session {
     pub client_socket: Option<SocketKey>,
     /// The server's connection, once there is one.
     pub server_socket: Option<SocketKey>,
-    /// Who waits for the server leg (`accept: immediate`).
+    /// Who waits for the server leg (`accept: immediate`, and programs that connect).
     pub connecting: Option<Reply<Result<SocketKey, proxy::ConnectError>>>,
     /// Which of the router's servers were asked.
     pub search: Search,

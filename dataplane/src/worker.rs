@@ -22,6 +22,7 @@ use tcp::{Instant, IsnGenerator};
 use crate::counters::{Counter, Counters};
 use crate::flow::{self, Key};
 use crate::forward::Forwards;
+use crate::handoff::Handoff;
 use crate::icmp_error::IcmpErrors;
 use crate::interface::Interfaces;
 use crate::limits::{self, Capacity};
@@ -98,6 +99,7 @@ pub struct Worker<N: Nic> {
     pub(crate) mailbox: Receiver<ToCore>,
     pub(crate) control: Sender<FromCore>,
     pub(crate) tproxy_waiting: TproxyWaiting,
+    pub(crate) handoff: Handoff<SliceOf<N>>,
     pub(crate) probation: Option<Probation>,
     pub(crate) redecide: Option<Redecide>,
     pub(crate) log: FlowLog,
@@ -174,6 +176,7 @@ impl<N: Nic> Worker<N> {
             mailbox,
             control,
             tproxy_waiting: TproxyWaiting::default(),
+            handoff: Handoff::default(),
             probation: None,
             redecide: None,
             log: FlowLog::default(),
@@ -210,7 +213,7 @@ impl<N: Nic> Worker<N> {
         }
         work += self.expire(now);
         work += self.redecide(now) + self.tell_suppressed(now);
-        work += self.run_tasks(now);
+        work += self.hear_programs(now) + self.run_tasks(now);
         work += self.transmit(now);
         self.neighbour_events(now);
         let refused = self.nic.flush();

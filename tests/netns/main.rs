@@ -25,6 +25,7 @@ mod fidelity;
 mod firewall;
 mod flood;
 mod gateway;
+mod handoff;
 mod host;
 mod interop;
 mod iptables;

@@ -8,6 +8,7 @@ use super::decode::{self, Mapping};
 use super::tree::{Node, Value};
 use super::{Control, Dpdk, Hugepages, Idle};
 use crate::faults::Faults;
+use crate::policy::{Proxy, Service};
 
 /// Cores that DPDK's environment can have (`RTE_MAX_LCORE` of common builds).
 const CORES_MAX: u64 = 1023;
@@ -55,7 +56,7 @@ fn cores(node: &Node, faults: &mut Faults) -> Vec<u32> {
 }
 
 /// Reads `control:`.
-pub(super) fn control(node: &Node, faults: &mut Faults, warnings: &mut Faults) -> Control {
+pub(super) fn control(node: &Node, services: &[Service], faults: &mut Faults, warnings: &mut Faults) -> Control {
     let mut control = Control::default();
     let Some(mut mapping) = Mapping::new(node, "`control`", faults) else { return control };
     if let Some(path) = mapping.get("socket").and_then(|node| socket(node, "`socket`", faults)) {
@@ -66,7 +67,10 @@ pub(super) fn control(node: &Node, faults: &mut Faults, warnings: &mut Faults) -
     }
     if let Some(node) = mapping.get("handoff") {
         control.handoff = socket(node, "`handoff`", faults);
-        warnings.add(node.place.clone(), "`handoff` is not served in this version: no socket will be there");
+        if !services.iter().any(|service| service.proxy() == Some(Proxy::Handoff)) {
+            let message = "no service says `proxy: handoff`: what programs listen for or connect to is dropped";
+            warnings.add_hint(node.place.clone(), message, "zones permit programs by the name of that service");
+        }
     }
     if let Some(node) = mapping.get("http") {
         let expected = "ADDRESS:PORT such as 127.0.0.1:9145";

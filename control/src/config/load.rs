@@ -131,7 +131,7 @@ fn read_with(name: &str, text: &str, suffix: &str, read_file: ReadFile<'_>) -> R
         (None, None) => None,
     };
     let sets = top.get("sets").map(|node| sets::sets(node, read_file, &mut faults)).unwrap_or_default();
-    let control = top.get("control").map(|node| environment::control(node, &mut faults, &mut warnings));
+    let control = top.get("control").map(|node| environment::control(node, &services, &mut faults, &mut warnings));
     top.finish(&mut faults);
 
     let (listeners, listener_places): (Vec<Listener>, Vec<Place>) = listeners.unwrap_or_default().into_iter().unzip();

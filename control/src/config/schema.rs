@@ -188,7 +188,7 @@ struct ControlSection {
     socket: Option<String>,
     /// Group whose members may make requests and take sockets, by name or number.
     group: Option<MacroWord>,
-    /// Sockets for other programs; not served in this version.
+    /// Sockets for other programs; off by default.
     handoff: Option<String>,
     /// Metrics and status as ADDRESS:PORT on the kernel's network; off by default.
     http: Option<String>,

@@ -73,7 +73,7 @@ fn kind(mapping: &mut Mapping<'_>, node: &Node, what: &str, faults: &mut Faults)
         faults.add(node.place.clone(), format!("{what} has {there} `proxy`, `forward` and `deny`, one was expected"));
     }
     if let Some(node) = proxy_node {
-        proxy(node, faults);
+        return Kind::Proxy(proxy(node, faults));
     } else if let Some(node) = deny_node {
         return Kind::Deny(deny(node, faults));
     } else if let Some(node) = forward {
@@ -86,20 +86,22 @@ fn kind(mapping: &mut Mapping<'_>, node: &Node, what: &str, faults: &mut Faults)
 }
 
 /// The kinds of proxy that Limpid is to have; this version has the plug.
-fn proxy(node: &Node, faults: &mut Faults) {
+fn proxy(node: &Node, faults: &mut Faults) -> Proxy {
     const LATER: [&str; 3] = ["http", "ftp", "tls"];
-    let Some(word) = decode::text(node, "`proxy`", faults) else { return };
+    let Some(word) = decode::text(node, "`proxy`", faults) else { return Proxy::Plug };
     match word {
         "plug" => {}
+        "handoff" => return Proxy::Handoff,
         later if LATER.contains(&later) => faults.add_hint(
             node.place.clone(),
             format!("proxy `{later}` is not in this version"),
             "`plug` relays any protocol without reading it; it is the one proxy of this version",
         ),
         _ => {
-            decode::choice(node, "`proxy`", &[("plug", ())], faults);
+            decode::choice(node, "`proxy`", &[("plug", ()), ("handoff", ())], faults);
         }
     }
+    Proxy::Plug
 }
 
 /// One answer for both families, or one for each.
@@ -158,8 +160,16 @@ fn way(service: &mut Service, mapping: &mut Mapping<'_>, known: &Known<'_>, faul
 /// What only a proxied flow has.
 fn proxied(service: &mut Service, mapping: &mut Mapping<'_>, faults: &mut Faults) {
     let accept = [("mirror", Accept::Mirror), ("immediate", Accept::Immediate)];
-    if let Some(accept) = mapping.get("accept").and_then(|node| decode::choice(node, "`accept`", &accept, faults)) {
+    let accept_node = mapping.get("accept");
+    if let Some(accept) = accept_node.and_then(|node| decode::choice(node, "`accept`", &accept, faults)) {
         service.accept = accept;
+    }
+    // The program is the server: there is nobody whose answer could be mirrored.
+    if service.proxy() == Some(Proxy::Handoff) {
+        if let (Some(node), Accept::Mirror) = (accept_node, service.accept) {
+            faults.add(node.place.clone(), "`proxy: handoff` answers by itself, `accept: immediate` was expected");
+        }
+        service.accept = Accept::Immediate;
     }
     let (source_node, forge_node) = (mapping.get("source"), mapping.get("forge_address"));
     if let Some(source) = source_node.and_then(|node| source(node, faults)) {

@@ -23,6 +23,7 @@ use super::{InterfaceId, Memory, Policy};
 use crate::rules::{Hook, TableKind};
 use way::{Passed, Way};
 
+mod program;
 mod serve;
 mod way;
 
@@ -33,7 +34,7 @@ enum Taken {
     /// An entry marks it and leaves its addresses alone.
     Marked,
     /// It is redirected to a local address.
-    To { local: SocketAddr, rule: Option<RuleRef> },
+    To { local: SocketAddr, rule: Option<RuleRef>, program: bool },
 }
 
 /// Where a flow comes from.
@@ -88,7 +89,7 @@ impl Policy {
 impl<T: Trace> Way<'_, T> {
     fn arrive(&mut self, entry: Option<&EntryMatch>) -> Result<Verdict, Verdict> {
         match self.take(Origin::Wire, entry)? {
-            Taken::To { local, rule } => self.taken(local, rule),
+            Taken::To { local, rule, program } => self.taken(local, rule, program),
             taken => {
                 self.tproxy(matches!(taken, Taken::Marked));
                 self.translate_destination(Hook::Prerouting)?;
@@ -100,7 +101,7 @@ impl<T: Trace> Way<'_, T> {
     fn depart(&mut self, entry: Option<&EntryMatch>) -> Result<Verdict, Verdict> {
         self.route();
         match self.take(Origin::Gateway, entry)? {
-            Taken::To { local, rule } => self.taken(local, rule),
+            Taken::To { local, rule, program } => self.taken(local, rule, program),
             taken => {
                 self.tproxy(matches!(taken, Taken::Marked));
                 self.translate_destination(Hook::Output)?;
@@ -126,7 +127,7 @@ impl<T: Trace> Way<'_, T> {
                 return Ok(Taken::Marked);
             }
             self.trace.step(Step::Redirected(entry.local));
-            return Ok(Taken::To { local: entry.local, rule: None });
+            return Ok(Taken::To { local: entry.local, rule: None, program: entry.program });
         }
         let asked = match mangled {
             Passed::Redirect { .. } => mangled,
@@ -142,7 +143,7 @@ impl<T: Trace> Way<'_, T> {
         };
         let local = SocketAddr::new(address, if port == 0 { to.port() } else { port });
         self.trace.step(Step::Redirected(local));
-        Ok(Taken::To { local, rule: Some(rule) })
+        Ok(Taken::To { local, rule: Some(rule), program: false })
     }
 
     /// `TPROXY` without `--on-ip`: the interface's first address; for what the gateway itself sends, loopback.
@@ -190,7 +191,7 @@ impl<T: Trace> Way<'_, T> {
 
     /// A redirected flow: the firewall around it, then who takes it. Tables nat do not see it: the redirection is its
     /// translation.
-    fn taken(&mut self, local: SocketAddr, rule: Option<RuleRef>) -> Result<Verdict, Verdict> {
+    fn taken(&mut self, local: SocketAddr, rule: Option<RuleRef>, program: bool) -> Result<Verdict, Verdict> {
         self.tproxy(true);
         self.seen.destination = local;
         self.seen.output = None;
@@ -198,7 +199,7 @@ impl<T: Trace> Way<'_, T> {
         self.pass(TableKind::Mangle, Hook::Input)?;
         self.pass(TableKind::Filter, Hook::Input)?;
         self.rule = rule;
-        self.serve(local)
+        if program { self.serve_program(local) } else { self.serve(local) }
     }
 
     fn tproxy(&mut self, taken: bool) {

@@ -62,6 +62,8 @@ pub enum Kind {
 pub enum Proxy {
     /// Relays bytes both ways and reads none of them.
     Plug,
+    /// Another program, which takes the connection as a file descriptor ([`crate::handoff`]).
+    Handoff,
 }
 
 /// How a service denies, by address family.
@@ -135,27 +137,28 @@ impl Proxy {
     pub fn name(self) -> &'static str {
         match self {
             Proxy::Plug => "plug",
+            Proxy::Handoff => "handoff",
         }
     }
 
     /// Whether it can serve flows of this IP protocol.
     pub fn speaks(self, protocol: u8) -> bool {
         match self {
-            Proxy::Plug => protocol == TCP,
+            Proxy::Plug | Proxy::Handoff => protocol == TCP,
         }
     }
 
     /// What it speaks, for a sentence.
     pub fn protocols(self) -> String {
         match self {
-            Proxy::Plug => protocol_name(TCP).to_string(),
+            Proxy::Plug | Proxy::Handoff => protocol_name(TCP).to_string(),
         }
     }
 
     /// Whether it learns the server's address from what the client says, as `router: inband` needs.
     pub fn names_servers(self) -> bool {
         match self {
-            Proxy::Plug => false,
+            Proxy::Plug | Proxy::Handoff => false,
         }
     }
 }

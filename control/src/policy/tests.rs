@@ -93,7 +93,7 @@ fn entries_beat_rules() {
     let policy = readme();
     let foreign = "203.0.113.80:80".parse().unwrap();
     let flow = flow(&policy, "inter tcp 198.51.100.9:4000 203.0.113.80:80");
-    let entry = EntryMatch { local: "192.168.1.1:50080".parse().unwrap(), foreign, mark_only: false };
+    let entry = EntryMatch { local: "192.168.1.1:50080".parse().unwrap(), foreign, mark_only: false, program: false };
     // The internet may use nothing, so the entry leads to a denial; without it the flow would be a matter of FORWARD.
     let decision = policy.decide(&flow, Some(&entry), &mut Memory::observer(), &mut NoTrace);
     assert_eq!((decision.verdict, decision.tproxy), (Verdict::Drop(DropReason::OutboundDenied), true));
@@ -117,7 +117,7 @@ fn entries_beat_rules() {
 fn a_mark_only_entry_marks_and_redirects_nothing() {
     let policy = readme();
     let own = "192.168.1.1:9000".parse().unwrap();
-    let entry = EntryMatch { local: own, foreign: own, mark_only: true };
+    let entry = EntryMatch { local: own, foreign: own, mark_only: true, program: false };
     let flow = flow(&policy, "intra tcp 192.168.1.9:4000 192.168.1.1:9000");
     let decision = policy.decide(&flow, Some(&entry), &mut Memory::observer(), &mut NoTrace);
     assert_eq!((decision.verdict, decision.tproxy), (Verdict::Local, true));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use super::network::InterfaceId;
+use crate::tproxy::Entry;
 
 /// The first packet of a flow, as far as deciding goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +109,15 @@ pub struct EntryMatch {
     pub foreign: SocketAddr,
     /// The entry only marks (`-m tproxy`), it does not redirect.
     pub mark_only: bool,
+    /// What it takes is for the program at the handoff socket that assigned it, and for no listener.
+    pub program: bool,
+}
+
+impl From<&Entry> for EntryMatch {
+    fn from(entry: &Entry) -> EntryMatch {
+        let (mark_only, program) = (entry.mark_only(), entry.is_programs());
+        EntryMatch { local: entry.local, foreign: entry.foreign, mark_only, program }
+    }
 }
 
 /// IP protocol number of TCP.

@@ -141,7 +141,8 @@ impl Requests {
         } else {
             unplaced(local.0, local.1, wish.foreign, Flags::empty())
         };
-        let entry = self.share_foreign(entry, wish.reuse)?;
+        let program = if matches!(caller, Caller::Program { .. }) { Flags::PROGRAM } else { Flags::empty() };
+        let entry = self.share_foreign(Entry { flags: entry.flags | program, ..entry }, wish.reuse)?;
         let expires_us = wish.expires_ms.map(|ms| now_us.saturating_add(ms.saturating_mul(1000)));
         let audit = Audit { owner: caller, since_us: now_us, expires_us };
         self.writer.insert(entry, audit).map_err(|Full| self.full())?;

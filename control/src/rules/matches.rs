@@ -116,7 +116,11 @@ pub(super) fn load(name: &Word, context: &mut Context<'_>) -> Option<Instance> {
         let known = SERVED.iter().map(|module| module.name).chain(REFUSED.iter().map(|(refused, _)| *refused));
         match nearest(&name.text, known) {
             Some(meant) => {
-                context.fault_hint(name.column, format!("`{}` is no match", name.text), format!("was `{meant}` meant?"));
+                context.fault_hint(
+                    name.column,
+                    format!("`{}` is no match", name.text),
+                    format!("was `{meant}` meant?"),
+                );
             }
             None => context.fault(name.column, format!("`{}` is no match", name.text)),
         }

@@ -40,6 +40,8 @@ bitflags! {
         /// Datagrams are rewritten one by one, without a flow.
         const UNIDIR = 0x8_0000;
 
+        /// A program at the handoff socket has assigned it: what it takes is that program's. Internal.
+        const PROGRAM = 0x2000_0000;
         /// Shares its foreign address with an earlier entry, so it may not listen. Internal.
         const CONNECT_ONLY = 0x1000_0000;
         /// The slot holds an entry. Internal.
@@ -229,6 +231,11 @@ impl Entry {
     // FLAGS leaves the bit set although it has refused it for want of a remote; such an entry must match nothing.
     fn established(&self) -> bool {
         self.flags.contains(Flags::ESTABLISHED) && self.remote.is_some()
+    }
+
+    /// True if what the entry takes is for a program at the handoff socket.
+    pub fn is_programs(&self) -> bool {
+        self.flags.contains(Flags::PROGRAM)
     }
 
     pub(crate) fn to_words(self) -> [u64; WORDS - 1] {

@@ -84,7 +84,9 @@ impl<N: Nic> Worker<N> {
                     let listener = found.policy.listener(id);
                     local_of(&found.policy, key.interface(), listener.address, listener.port, key.destination())
                 });
-                if self.is_permitted(&found.policy, &key, way, local.flatten()) {
+                let program = self.handoff.local(found.id).map(|local| (local, listener.is_none()));
+                let local = program.or(local.flatten().map(|local| (local, false)));
+                if self.is_permitted(&found.policy, &key, way, local) {
                     return false;
                 }
                 self.cut_by_policy(now, session);
@@ -122,23 +124,20 @@ impl<N: Nic> Worker<N> {
         self.cut(now, session, Ended::unserved(proxy::Reason::Cut));
     }
 
-    /// Whether a flow that `began` let in would be let in the same way now; `local` is where its listener stands.
-    fn is_permitted(&self, began: &Policy, key: &Key, way: Way<'_>, local: Option<SocketAddr>) -> bool {
+    /// Whether a flow that `began` let in would be let in the same way now; `local` is where its listener stands, or
+    /// a program (true).
+    fn is_permitted(&self, began: &Policy, key: &Key, way: Way<'_>, local: Option<(SocketAddr, bool)>) -> bool {
         let (source, destination) = (key.source(), key.destination());
         let (interface, protocol) = (key.interface(), key.protocol());
         let flow = NewFlow { interface, protocol, source, destination, packet: PacketFacts::default() };
         let live = self.table.lookup_foreign(protocol, destination, source);
-        let live = live.map(|entry| EntryMatch {
-            local: entry.local,
-            foreign: entry.foreign,
-            mark_only: entry.flags.contains(control::tproxy::Flags::MARK),
-        });
+        let live = live.as_ref().map(EntryMatch::from);
         if goes(&self.policy, &flow, live.as_ref(), way) {
             return true;
         }
         // Its own policy would not have let it in without an entry: so there was one, for one connection.
-        let (None, Some(local)) = (live, local) else { return false };
-        let used = EntryMatch { local, foreign: destination, mark_only: false };
+        let (None, Some((local, program))) = (live, local) else { return false };
+        let used = EntryMatch { local, foreign: destination, mark_only: false, program };
         !goes(began, &flow, None, way) && goes(&self.policy, &flow, Some(&used), way)
     }
 }

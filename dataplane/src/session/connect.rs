@@ -129,7 +129,7 @@ impl<N: Nic> Worker<N> {
     }
 
     /// Chooses a port where none is given: a free one of the range.
-    fn with_port(
+    pub(crate) fn with_port(
         &mut self,
         address: SocketAddr,
         (low, high): (u16, u16),
@@ -149,7 +149,7 @@ impl<N: Nic> Worker<N> {
 
     /// The tuple may still be in TIME-WAIT from a connection before; the client's new one takes it over (RFC 6191's
     /// purpose: the client, whose port it is, has left its own TIME-WAIT or it would not use it again).
-    fn clear_time_wait(&mut self, key: &Key) -> Result<(), Counter> {
+    pub(crate) fn clear_time_wait(&mut self, key: &Key) -> Result<(), Counter> {
         let Some(id) = self.flows.find(key) else { return Ok(()) };
         let Step::TimeWait { key } = self.flows[id] else { return Err(Counter::TupleBusy) };
         self.forget_time_wait(key);

@@ -126,6 +126,9 @@ impl<N: Nic> Worker<N> {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(client) = session.client_socket else { return };
         let service = session.policy.service(session.service);
+        if service.proxy() == Some(Proxy::Handoff) {
+            return self.offer(key);
+        }
         let zone = |id: Option<ZoneId>| id.map(|id| Rc::from(session.policy.zone_name(id)));
         let given = proxy::Session {
             id: SessionId(session.id),
@@ -142,6 +145,7 @@ impl<N: Nic> Worker<N> {
         let guard = EndGuard::new(&self.shared, key);
         let Some(proxy) = service.proxy() else { return };
         let task = match proxy {
+            Proxy::Handoff => return,
             Proxy::Plug => {
                 let settings = proxy::plug::Settings { idle: service.idle, ..proxy::plug::Settings::default() };
                 self.shared.executor.spawn(async move { guard.end(proxy::plug::run(given, &settings).await) })

@@ -225,6 +225,8 @@ impl<N: Nic> Worker<N> {
         if let Some(holds) = self.memory.take_holds() {
             self.holds.insert(self.sessions_started, holds);
         }
+        self.handoff.decided(&self.policy, &decision);
+        self.handoff.note(self.sessions_started);
         let decided = Decided::new(&self.policy, service, listener, &decision);
         let session =
             Session::new(self.sessions_started, decided, arrival.interface, (client, original), now, client_flow);

@@ -209,6 +209,7 @@ impl<N: Nic> Worker<N> {
     fn take_half_open(&mut self, interface: InterfaceId, id: HalfOpenKey) {
         let Some(record) = self.half_open.remove(interface, id) else { return };
         self.holds.remove(&record.id);
+        self.handoff.forget(record.id);
         if let Some(flow) = record.server_flow() {
             self.flows.remove(flow);
         }

@@ -40,6 +40,7 @@ impl<N: Nic> Worker<N> {
         if self.is_flooded(now, arrival.interface) {
             return self.send_cookie(now, arrival, syn);
         }
+        self.handoff.decided(&self.policy, decision);
         let decided = Decided::new(&self.policy, service, listener, decision);
         let opened = match decided.service().accept {
             Accept::Mirror => self.hold(now, key, syn, arrival, decided),
@@ -133,6 +134,7 @@ impl<N: Nic> Worker<N> {
         if let Some(holds) = self.memory.take_holds() {
             self.holds.insert(self.sessions_started, holds);
         }
+        self.handoff.note(self.sessions_started);
         let record = HalfOpen::new(embryo, self.sessions_started, decided, (client_flow, server_flow), marks);
         let key = self.half_open.insert(client.interface(), record);
         self.flows[client_flow] = Step::HalfOpen { key, leg: Leg::Client };

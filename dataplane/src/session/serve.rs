@@ -178,6 +178,7 @@ impl<N: Nic> Worker<N> {
     pub(crate) fn forget(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.remove(key) else { return };
         self.holds.remove(&session.id);
+        self.handoff.forget(session.id);
         if session.ended.is_none() {
             self.serving -= 1;
         }
@@ -263,18 +264,18 @@ fn refusal(error: Option<tcp::Error>) -> ConnectError {
 }
 
 /// Tells the worker that a proxy is through; dropped without that, that it broke or was cut.
-pub(super) struct EndGuard<P: tcp::Payload> {
+pub(crate) struct EndGuard<P: tcp::Payload> {
     shared: Rc<Shared<P>>,
     session: SessionKey,
     ended: Ended,
 }
 
 impl<P: tcp::Payload> EndGuard<P> {
-    pub(super) fn new(shared: &Rc<Shared<P>>, session: SessionKey) -> Self {
+    pub(crate) fn new(shared: &Rc<Shared<P>>, session: SessionKey) -> Self {
         Self { shared: Rc::clone(shared), session, ended: Ended::Broken }
     }
 
-    pub(super) fn end(mut self, outcome: Outcome) {
+    pub(crate) fn end(mut self, outcome: Outcome) {
         self.ended = Ended::With(outcome);
     }
 }

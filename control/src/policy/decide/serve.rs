@@ -10,7 +10,7 @@ use super::arrived;
 use super::way::Way;
 use crate::policy::best_match;
 use crate::policy::nat::End;
-use crate::policy::services::{Kind, Source};
+use crate::policy::services::{Kind, Proxy, Source};
 use crate::policy::trace::{Step, Trace};
 use crate::policy::translation::{Nat, NatKind, NatRange};
 use crate::policy::tuple::NewFlow;
@@ -62,6 +62,9 @@ impl<T: Trace> Way<'_, T> {
                 self.forwarded(service, listener)
             }
             Kind::Proxy(proxy) => {
+                if proxy == Proxy::Handoff {
+                    return self.hand_off(service, listener, local);
+                }
                 if !proxy.speaks(self.flow.protocol) {
                     self.trace.step(Step::NoProxyForProtocol(service, self.flow.protocol));
                     return Err(Verdict::Drop(DropReason::NoProxyForProtocol));
@@ -107,9 +110,11 @@ impl<T: Trace> Way<'_, T> {
 
     /// The client's zone permits the service.
     fn may_leave(&mut self, service: ServiceId, listener: Option<ListenerId>) -> Result<(), Verdict> {
-        if listener.is_none() {
-            return Ok(());
-        }
+        if listener.is_none() { Ok(()) } else { self.outbound(service) }
+    }
+
+    /// The client's zone, or one above it, names the service.
+    pub(super) fn outbound(&mut self, service: ServiceId) -> Result<(), Verdict> {
         let by = self.client_zone.and_then(|zone| self.policy.permits(zone, Direction::Outbound, service));
         let (address, zone) = (self.flow.source.ip(), self.client_zone);
         self.trace.step(Step::Zone { direction: Direction::Outbound, address, zone, service, by });
@@ -139,14 +144,26 @@ impl<T: Trace> Way<'_, T> {
         let zone = self.policy.zone_of(server.ip());
         self.server_zone = zone;
         if listener.is_some() {
-            let by = zone.and_then(|zone| self.policy.permits(zone, Direction::Inbound, service));
-            self.trace.step(Step::Zone { direction: Direction::Inbound, address: server.ip(), zone, service, by });
-            match (zone, by) {
-                (_, Some(_)) => {}
-                (Some(_), None) => return Err(Verdict::Drop(DropReason::InboundDenied)),
-                (None, None) => return Err(Verdict::Drop(DropReason::NoZone)),
-            }
+            self.inbound(service, server)?;
         }
+        self.within_limits(service, server)
+    }
+
+    /// The server's zone, or one above it, names the service.
+    pub(super) fn inbound(&mut self, service: ServiceId, server: SocketAddr) -> Result<(), Verdict> {
+        let zone = self.server_zone;
+        let by = zone.and_then(|zone| self.policy.permits(zone, Direction::Inbound, service));
+        self.trace.step(Step::Zone { direction: Direction::Inbound, address: server.ip(), zone, service, by });
+        match (zone, by) {
+            (_, Some(_)) => Ok(()),
+            (Some(_), None) => Err(Verdict::Drop(DropReason::InboundDenied)),
+            (None, None) => Err(Verdict::Drop(DropReason::NoZone)),
+        }
+    }
+
+    /// `limit_target_zones_to`.
+    pub(super) fn within_limits(&mut self, service: ServiceId, server: SocketAddr) -> Result<(), Verdict> {
+        let zone = self.server_zone;
         let limits = &self.policy.service(service).limit_target_zones_to;
         if !limits.is_empty() {
             let allowed = zone.is_some_and(|zone| self.policy.is_within(zone, limits));
@@ -159,7 +176,7 @@ impl<T: Trace> Way<'_, T> {
     }
 
     /// The loop guard: a proxy that is connected to the gateway would be connected to itself.
-    fn not_the_gateway(&mut self, server: SocketAddr) -> Result<(), Verdict> {
+    pub(super) fn not_the_gateway(&mut self, server: SocketAddr) -> Result<(), Verdict> {
         if !self.policy.is_own(server.ip()) && !server.ip().is_loopback() {
             return Ok(());
         }

@@ -29,7 +29,7 @@ impl Trace for Told<'_> {
             format!("{} {name}", table.name())
         };
         match step {
-            Step::Entry(EntryMatch { local, foreign, mark_only: false }) => {
+            Step::Entry(EntryMatch { local, foreign, mark_only: false, .. }) => {
                 self.say(format_args!("tproxy entry: foreign address {foreign} is listened on by {local}; rules of table tproxy are not asked"));
             }
             Step::Entry(EntryMatch { foreign, .. }) => {
