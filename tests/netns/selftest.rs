@@ -40,14 +40,17 @@ fn ns1_reaches_ns3_untouched(world: &World, family: Family) {
 /// The server called `name` answers at `to` and sees `client`; the flow as the gateway lists it.
 #[track_caller]
 fn reaches(world: &World, to: SocketAddr, name: &str, client: &str) -> Value {
-    let answer = world.client.client(&["read", &to.ip().to_string(), &to.port().to_string()]);
+    let mut held = world.client.start_client(&["read-held", &to.ip().to_string(), &to.port().to_string()]);
+    let answer = held.wait_for("held", limits::VISIBLE);
     let seen: Value = serde_json::from_str(answer["received"].as_str().unwrap_or_default()).unwrap_or_default();
     assert_eq!((&seen["server"], &seen["peer"]), (&name.into(), &client.into()), "{answer}");
     assert_eq!(seen["peer_port"], answer["local_port"]);
     let source = SocketAddr::new(client.parse().expect("an address"), 0);
-    // Ended flows stay listed while they are in TIME-WAIT.
     let listed = || world.flows_to(to).into_iter().find(|flow| same_host(&flow["source"], source));
-    crate::wait::until(&format!("a flow to {to} in limpid flows"), limits::VISIBLE, listed)
+    let flow = crate::wait::until(&format!("a flow to {to} in limpid flows"), limits::VISIBLE, listed);
+    held.go_on();
+    assert_eq!(held.finish(limits::VISIBLE).successful().json()["result"], "ok");
+    flow
 }
 
 fn same_host(listed: &Value, source: SocketAddr) -> bool {

@@ -205,6 +205,16 @@ def hold(arguments):
     say(result="ok", received=received.decode())
 
 
+def read_held(arguments):
+    """Says nothing, reads until the server has finished, and keeps its own side open until told to go on."""
+    with dial(arguments) as connection:
+        received = read_all(connection)
+        local = connection.getsockname()
+        say(held=1, received=received.decode(), local=local[0], local_port=local[1])
+        sys.stdin.readline()
+    say(result="ok")
+
+
 def pour(arguments):
     """Sends without end and reads what comes back: ended from outside."""
     with dial(arguments) as connection:
@@ -268,7 +278,7 @@ def race(arguments):
 
 COMMANDS = {
     each.__name__.replace("_", "-"): each
-    for each in [connect, scan, echo, read, read_line, upload, speak_after_eof, read_late, keep_alive, be_reset, reset, hold, pour, many, race]
+    for each in [connect, scan, echo, read, read_line, upload, speak_after_eof, read_late, keep_alive, be_reset, reset, hold, read_held, pour, many, race]
 }
 
 
