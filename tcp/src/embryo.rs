@@ -56,7 +56,7 @@ pub struct Embryo {
 }
 
 // A million of them in 64 MB.
-const _: () = assert!(size_of::<Embryo>() <= 56);
+const _: () = assert!(size_of::<Embryo>() <= 64);
 
 /// What a segment of the server means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

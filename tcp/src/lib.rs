@@ -73,7 +73,7 @@ pub use info::Info;
 pub use isn::IsnGenerator;
 pub use listen::{ListenConfig, Listener, Outcome, Refusal};
 pub use open::{CompactSyn, Opening, PeerSyn, TimestampClock};
-pub use options::{Options, SackBlocks, Timestamp};
+pub use options::{Options, Order, SackBlocks, Timestamp};
 pub use payload::Payload;
 pub use reset::reset_for;
 pub use segment::{Ecn, Flags, Header, ParseError, Segment};

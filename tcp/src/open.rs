@@ -9,7 +9,7 @@ pub use compact::CompactSyn;
 
 use crate::ecn::Notification;
 use crate::limits;
-use crate::options::{Options, SackBlocks, Timestamp};
+use crate::options::{Options, Timestamp};
 use crate::segment::{Flags, Header};
 use crate::seq::SeqNumber;
 use crate::time::Instant;
@@ -73,7 +73,7 @@ impl Opening {
                 .timestamp
                 .filter(|_| had(|options| options.timestamp.is_some()))
                 .map(|clock| Timestamp { value: clock.value(now), echo }),
-            sack: SackBlocks::new(),
+            ..Options::default()
         }
     }
 }

@@ -2,11 +2,16 @@
 //!
 //! Read leniently, written strictly. RFC 9293, 3.1 (MUST-7): "TCP implementations MUST be prepared to handle an illegal
 //! option length (e.g., zero)": parsing stops there and keeps what came before, as Linux does. Options we do not know
-//! are skipped (MUST-6). Written in the order and padding Linux uses, so that a mirrored leg looks like an end.
+//! are skipped (MUST-6). Written in the order and padding Linux uses, so that a mirrored leg looks like an end; or, of
+//! a SYN that had another, in that (`options/order.rs`).
 //!
 //! Left out: MD5 and AO (a middle has no key), Fast Open and multipath (never negotiated through a terminating middle).
 
+mod order;
+
 use smallvec::SmallVec;
+
+pub use order::Order;
 
 use crate::limits;
 use crate::seq::SeqNumber;
@@ -46,6 +51,8 @@ pub struct Options {
     pub timestamp: Option<Timestamp>,
     /// SACK blocks, most recent first.
     pub sack: SackBlocks,
+    /// In which order a SYN had them.
+    pub order: Order,
 }
 
 /// At most four SACK blocks `[start, end)`, inline.
@@ -100,10 +107,14 @@ impl Options {
     #[must_use]
     pub fn parse(mut bytes: &[u8]) -> Options {
         let mut options = Options::default();
+        let mut order = Order::default();
         while let Some((&first, rest)) = bytes.split_first() {
             match first {
                 kind::END => break,
-                kind::NOP => bytes = rest,
+                kind::NOP => {
+                    order.push(kind::NOP);
+                    bytes = rest;
+                }
                 other => {
                     let length = rest.first().map_or(0, |length| usize::from(*length));
                     if length < 2 || length > bytes.len() {
@@ -111,9 +122,15 @@ impl Options {
                     }
                     let (option, after) = bytes.split_at(length);
                     options.take(other, &option[2..]);
+                    order.push(other);
                     bytes = after;
                 }
             }
+        }
+        // Only a SYN has these; nobody mirrors the order of another segment's.
+        let of_syn = options.mss.is_some() || options.window_scale.is_some() || options.sack_permitted;
+        if of_syn && options.sack.is_empty() {
+            options.order = order.unless_usual(&options);
         }
         options
     }
@@ -143,6 +160,11 @@ impl Options {
     /// Bytes these options take in a header, padding included: a multiple of four, at most 40.
     #[must_use]
     pub fn len(&self) -> usize {
+        if self.order.is_said() {
+            let mut bytes = SmallVec::new();
+            self.write(&mut bytes);
+            return bytes.len();
+        }
         let mut len = if self.mss.is_some() { 4 } else { 0 };
         len += match (self.sack_permitted, self.timestamp.is_some()) {
             (false, false) => 0,
@@ -172,6 +194,17 @@ impl Options {
     }
 
     pub(crate) fn write(&self, out: &mut SmallVec<[u8; SPACE]>) {
+        if self.order.is_said() {
+            self.write_in_order(out);
+            if out.len() <= SPACE {
+                return;
+            }
+            out.clear();
+        }
+        self.write_as_usual(out);
+    }
+
+    fn write_as_usual(&self, out: &mut SmallVec<[u8; SPACE]>) {
         if let Some(mss) = self.mss {
             out.extend_from_slice(&[kind::MSS, 4]);
             out.extend_from_slice(&mss.to_be_bytes());

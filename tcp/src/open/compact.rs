@@ -1,9 +1,9 @@
-//! A SYN or SYN-ACK in sixteen bytes: all that this crate reads of one, for connections and for records of handshakes that
+//! A SYN or SYN-ACK in twenty bytes: all that this crate reads of one, for connections and for records of handshakes that
 //! have none yet. Ports and addresses are the owner's, who found the record by them. What we say ourselves in a handshake has
 //! the same form; its timestamp is our clock's offset.
 
 use crate::open::{Opening, TimestampClock};
-use crate::options::{Options, Timestamp};
+use crate::options::{Options, Order, Timestamp};
 use crate::segment::{Flags, Header};
 use crate::seq::SeqNumber;
 
@@ -12,6 +12,7 @@ use crate::seq::SeqNumber;
 pub struct CompactSyn {
     seq: SeqNumber,
     timestamp: u32,
+    order: Order,
     window: u16,
     mss: u16,
     flags: Flags,
@@ -20,7 +21,7 @@ pub struct CompactSyn {
     window_scale: u8,
 }
 
-const _: () = assert!(size_of::<CompactSyn>() <= 16);
+const _: () = assert!(size_of::<CompactSyn>() <= 20);
 
 const MSS: u8 = 1;
 const SCALE: u8 = 2;
@@ -29,11 +30,12 @@ const STAMPS: u8 = 8;
 
 impl From<&Header> for CompactSyn {
     fn from(header: &Header) -> CompactSyn {
-        let Options { mss, window_scale, sack_permitted, timestamp, .. } = header.options;
+        let Options { mss, window_scale, sack_permitted, timestamp, order, .. } = header.options;
         let bit = |set: bool, bit: u8| if set { bit } else { 0 };
         CompactSyn {
             seq: header.seq,
             timestamp: timestamp.map_or(0, |timestamp| timestamp.value),
+            order,
             window: header.window,
             mss: mss.unwrap_or(0),
             flags: header.flags,
@@ -53,6 +55,7 @@ impl From<&Opening> for CompactSyn {
         CompactSyn {
             seq: isn,
             timestamp: timestamp.map_or(0, TimestampClock::offset),
+            order: Order::default(),
             window: 0,
             mss,
             flags: Flags::SYN,
@@ -99,6 +102,7 @@ impl CompactSyn {
             window_scale: said(SCALE).then_some(self.window_scale),
             sack_permitted: said(SACK),
             timestamp: said(STAMPS).then_some(Timestamp { value: self.timestamp, echo: 0 }),
+            order: self.order,
             ..Options::default()
         };
         let Self { seq, flags, window, .. } = *self;

@@ -81,7 +81,7 @@ pub(crate) fn describe(out: &Out) -> String {
         letters.iter().filter(|(flag, _)| header.flags.contains(*flag)).map(|(_, letter)| letter).collect();
     let seq = header.seq.0.wrapping_sub(OURS).cast_signed();
     let ack = header.ack.0.wrapping_sub(THEIRS).cast_signed();
-    let Options { mss, window_scale, sack_permitted, timestamp, sack } = header.options;
+    let Options { mss, window_scale, sack_permitted, timestamp, sack, .. } = header.options;
     let mut options: Vec<String> = Vec::new();
     options.extend(mss.map(|mss| format!("mss {mss}")));
     options.extend(window_scale.map(|shift| format!("wscale {shift}")));
