@@ -5,6 +5,8 @@
 //! acknowledged immediately". At the start every segment is acknowledged, because the peer is in slow start and each
 //! acknowledgment lets it double faster.
 
+use std::time::Duration;
+
 use crate::limits;
 
 /// What new data asks for.
@@ -19,22 +21,33 @@ pub(crate) enum Due {
 /// The acknowledgments we owe.
 #[derive(Clone, Debug)]
 pub(crate) struct Acknowledge {
-    /// One must go out as soon as output is asked for.
-    pub(crate) now: bool,
-    /// Acknowledgments still to be sent without delay.
-    quick: u8,
     /// Bytes in order since the last acknowledgment.
     bytes: u32,
     /// Payload of a full segment, as seen so far.
     segment: u16,
     /// What we announced: no segment counts as larger.
     announced: u16,
+    /// How long one may wait for company, in units of ten microseconds; less than RFC 9293's half of a second fits.
+    delay: u16,
+    /// Acknowledgments still to be sent without delay.
+    quick: u8,
+    /// One must go out as soon as output is asked for.
+    pub(crate) now: bool,
 }
 
+/// Unit of the delay, in microseconds.
+const DELAY_UNIT: u16 = 10;
+
 impl Acknowledge {
-    pub(crate) fn new(announced: u16) -> Acknowledge {
+    pub(crate) fn new(announced: u16, delay: Duration) -> Acknowledge {
+        let delay = u16::try_from(delay.as_micros().div_ceil(DELAY_UNIT.into())).unwrap_or(u16::MAX);
         let segment = announced.min(limits::MSS_DEFAULT);
-        Acknowledge { now: false, quick: limits::QUICK_ACKS, bytes: 0, segment, announced }
+        Acknowledge { bytes: 0, segment, announced, delay, quick: limits::QUICK_ACKS, now: false }
+    }
+
+    /// How long one may wait.
+    pub(crate) fn delay(&self) -> Duration {
+        Duration::from_micros(u64::from(self.delay) * u64::from(DELAY_UNIT))
     }
 
     /// Payload of the largest segment seen, at most what we announced: what "full-sized" means for this peer.
@@ -47,7 +60,7 @@ impl Acknowledge {
         let full = u16::try_from(bytes).unwrap_or(u16::MAX).min(self.announced);
         self.segment = self.segment.max(full);
         self.bytes = self.bytes.saturating_add(bytes);
-        if self.quick > 0 || self.bytes >= 2 * self.segment() {
+        if self.quick > 0 || self.delay == 0 || self.bytes >= 2 * self.segment() {
             self.now = true;
         }
         if self.now { Due::Now } else { Due::Later }
@@ -74,7 +87,7 @@ mod tests {
     use super::*;
 
     fn settled() -> Acknowledge {
-        let mut acknowledge = Acknowledge::new(1_460);
+        let mut acknowledge = Acknowledge::new(1_460, Duration::from_millis(40));
         while acknowledge.quick > 0 {
             assert_eq!(acknowledge.on_data(1_000), Due::Now);
             acknowledge.on_sent();

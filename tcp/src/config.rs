@@ -98,8 +98,8 @@ impl Default for Config {
     }
 }
 
-/// A configuration as a connection keeps it: times in milliseconds, 40 bytes instead of 128. What the sending half needs it is
-/// told when it is made.
+/// A configuration as a connection keeps it: times in milliseconds, 36 bytes instead of 128. What the two halves need they are
+/// told when they are made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {
     pub(crate) receive_buffer: u32,
@@ -110,7 +110,6 @@ pub(crate) struct Terms {
     /// Zero: keep-alives are off.
     keepalive_idle_ms: u32,
     keepalive_interval_ms: u32,
-    delayed_ack_us: u32,
     pub(crate) mss_max: u16,
     keepalive_probes: u8,
     pub(crate) syn_retries: u8,
@@ -123,7 +122,7 @@ pub(crate) struct Terms {
     initial: u16,
 }
 
-const _: () = assert!(size_of::<Terms>() <= 40);
+const _: () = assert!(size_of::<Terms>() <= 36);
 
 impl From<&Config> for Terms {
     fn from(config: &Config) -> Terms {
@@ -136,7 +135,6 @@ impl From<&Config> for Terms {
             user_timeout_ms: config.user_timeout.map_or(0, |timeout| millis(timeout).max(1)),
             keepalive_idle_ms: config.keepalive.map_or(0, |_| millis(keepalive.idle).max(1)),
             keepalive_interval_ms: millis(keepalive.interval),
-            delayed_ack_us: u32::try_from(config.delayed_ack.as_micros()).unwrap_or(u32::MAX),
             mss_max: config.mss_max,
             keepalive_probes: keepalive.probes,
             syn_retries: config.syn_retries,
@@ -176,10 +174,6 @@ impl Terms {
             interval: Duration::from_millis(u64::from(self.keepalive_interval_ms)),
             probes: self.keepalive_probes,
         })
-    }
-
-    pub(crate) fn delayed_ack(&self) -> Duration {
-        Duration::from_micros(u64::from(self.delayed_ack_us))
     }
 }
 

@@ -5,7 +5,7 @@
 //! [`deadline`](Connection::deadline). Time never goes back. Output goes missing only on the wire: what `poll_transmit`
 //! gave counts as sent.
 //!
-//! **Where what is.** `expected.rs`: the short way of nearly all segments. `arrival.rs`: a segment's way, in the order of RFC 9293, 3.10.7. `handshake.rs`: before both SYNs are
+//! **Where what is.** `hot.rs`: what nearly every segment touches; `expected.rs`: the short way it takes. `arrival.rs`: a segment's way, in the order of RFC 9293, 3.10.7. `handshake.rs`: before both SYNs are
 //! acknowledged. `output.rs`: what to say next. `timeout.rs`: when a deadline comes. `close.rs`: the ways to end. The halves
 //! ([`Transmit`], [`Receive`]) know nothing of states; this is the parent that decides.
 
@@ -13,6 +13,7 @@ mod arrival;
 mod close;
 mod expected;
 mod handshake;
+mod hot;
 mod observe;
 mod output;
 mod timeout;
@@ -22,7 +23,7 @@ use bitflags::bitflags;
 use crate::acknowledge::Acknowledge;
 use crate::challenge::ChallengeLimit;
 use crate::config::{Config, Terms};
-use crate::ecn::Notification;
+use crate::connection::hot::{Beat, Marks};
 use crate::limits;
 use crate::open::{Agreed, CompactSyn, Opening, PeerSyn};
 use crate::options::Options;
@@ -32,7 +33,6 @@ use crate::segment::{Flags, Header};
 use crate::seq::{Position, SeqNumber};
 use crate::state::{Event, State};
 use crate::time::Instant;
-use crate::timers::Timers;
 use crate::transmit::{Settings, Transmit};
 
 bitflags! {
@@ -67,50 +67,24 @@ pub enum Error {
     Unreachable,
 }
 
-/// TS.Recent (RFC 7323, 4.3) and when it was taken, in milliseconds modulo 2^32: twice what it may be compared for.
-#[derive(Clone, Copy, Debug, Default)]
-struct Recent {
-    value: u32,
-    at: u32,
-}
-
-impl Recent {
-    /// RFC 7323, 5.5: after 24 days it says nothing any more.
-    fn is_outdated(&self, now: Instant) -> bool {
-        u128::from(now.tick().wrapping_sub(self.at)) > limits::TIMESTAMP_LIFETIME.as_millis()
-    }
-}
-
-/// A connection.
+/// A connection. In two cache lines, `receive`, `beat` and the head of `transmit`, is what nearly every segment touches: see
+/// `hot.rs`.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub struct Connection<P> {
     receive: Receive<P>,
-    state: State,
-    agreed: Agreed,
-    notification: Notification,
-    /// After [`Connection::close`]: nobody reads.
-    deaf: bool,
-    /// Timeouts and probes in a row without an answer.
-    retries: u8,
-    probes: u8,
-    /// Something came since the last timeout.
-    heard: bool,
-    /// A probe of the peer's window or life is to be sent.
-    probe_due: bool,
-    acknowledge: Acknowledge,
-    recent: Recent,
-    segments_in: u32,
+    beat: Beat,
+    transmit: Transmit<P>,
+    // From here on, what few segments touch.
     segments_out: u32,
-    /// Of those that came in: how many took the short way.
-    expected: u32,
+    /// Of those that came in: how many took the long way.
+    unexpected: u32,
+    agreed: Agreed,
+    /// Timeouts in a row without an answer.
+    retries: u8,
     /// Both ways must do the same: see `expected/tests.rs`.
     #[cfg(test)]
     long_way: bool,
-    /// In milliseconds modulo 2^32.
-    last_heard: u32,
-    timers: Timers,
-    transmit: Transmit<P>,
-    // From here on, what few segments touch.
     terms: Terms,
     opening: CompactSyn,
     peer: CompactSyn,
@@ -121,6 +95,8 @@ pub struct Connection<P> {
     /// A SYN or SYN-ACK is to be sent, and how often that was done.
     syn_due: bool,
     syn_tries: u8,
+    /// Both opened at once: the SYN and the SYN-ACK were each to be sent once.
+    crossed: bool,
     /// How often the window was probed since data last went out: probes come ever more slowly, answered or not.
     persist_backoff: u8,
     /// A RST is to be sent before all is over.
@@ -159,26 +135,17 @@ impl<P: Payload> Connection<P> {
             nagle: config.nagle,
             paced: config.pacing,
         };
+        let acknowledge = Acknowledge::new(opening.mss, config.delayed_ack);
         Connection {
-            receive: Receive::new(Position::of_syn(SeqNumber(0)), config.receive_buffer, 0),
-            state,
-            agreed: Agreed::new(&opening, &Options::default(), config.mss_max),
-            notification: Notification::default(),
-            deaf: false,
-            retries: 0,
-            probes: 0,
-            heard: false,
-            probe_due: false,
-            acknowledge: Acknowledge::new(opening.mss),
-            recent: Recent::default(),
-            segments_in: 0,
+            receive: Receive::new(Position::of_syn(SeqNumber(0)), config.receive_buffer, 0, acknowledge),
+            beat: Beat::new(now, state),
+            transmit: Transmit::new(now, Position::of_syn(opening.isn), settings),
             segments_out: 0,
-            expected: 0,
+            unexpected: 0,
+            agreed: Agreed::new(&opening, &Options::default(), config.mss_max),
+            retries: 0,
             #[cfg(test)]
             long_way: false,
-            last_heard: now.tick(),
-            timers: Timers::new(),
-            transmit: Transmit::new(now, Position::of_syn(opening.isn), settings),
             terms: Terms::from(config),
             opening: CompactSyn::from(&opening),
             peer: CompactSyn::default(),
@@ -187,6 +154,7 @@ impl<P: Payload> Connection<P> {
             met: false,
             syn_due: false,
             syn_tries: 0,
+            crossed: false,
             persist_backoff: 0,
             reset_due: false,
             error: None,
@@ -199,7 +167,7 @@ impl<P: Payload> Connection<P> {
     /// when this is earlier than what they have, and asks again when it rings.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        self.beat.timers.next()
     }
 
     /// The next piece of received data. What arrived in order stays readable after a RST: without anybody in between, the
@@ -223,7 +191,7 @@ impl<P: Payload> Connection<P> {
     /// Room for [`write`](Connection::write).
     #[must_use]
     pub fn writable(&self) -> usize {
-        if !self.state.may_send() || self.transmit.pieces() >= limits::SEND_PIECES_MAX {
+        if !self.beat.state.may_send() || self.transmit.pieces() >= limits::SEND_PIECES_MAX {
             return 0;
         }
         usize::try_from(self.transmit.room(self.terms.initial_buffer())).unwrap_or(usize::MAX)
@@ -232,7 +200,7 @@ impl<P: Payload> Connection<P> {
     /// Queues data; may exceed [`writable`](Connection::writable) by less than one chunk. Before the handshake is complete it
     /// waits; after [`shutdown`](Connection::shutdown) or the end it is dropped.
     pub fn write(&mut self, data: P) {
-        if self.state.may_send() && !self.transmit.is_finishing() {
+        if self.beat.state.may_send() && !self.transmit.is_finishing() {
             self.transmit.write(data);
         }
     }
@@ -240,7 +208,7 @@ impl<P: Payload> Connection<P> {
     /// The state.
     #[must_use]
     pub fn state(&self) -> State {
-        self.state
+        self.beat.state
     }
 
     /// Why it ended, if not by both sides finishing.
@@ -253,7 +221,7 @@ impl<P: Payload> Connection<P> {
     /// is still to be waited for.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.state == State::Closed && !self.reset_due && self.aside.is_none()
+        self.beat.state == State::Closed && !self.reset_due && self.aside.is_none()
     }
 
     /// The peer's SYN or SYN-ACK, once it came; the echo of its timestamp is not kept.
@@ -292,8 +260,13 @@ impl<P: Payload> Connection<P> {
         self.transmit.largest_segment() as u16
     }
 
+    /// After [`Connection::close`]: nobody reads.
+    fn is_deaf(&self) -> bool {
+        self.beat.marks.contains(Marks::DEAF)
+    }
+
     fn go(&mut self, event: Event) {
-        self.state = self.state.on(event);
+        self.beat.state = self.beat.state.on(event);
     }
 
     /// A header of ours with nothing in it but ports and flags.

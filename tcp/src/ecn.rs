@@ -13,17 +13,22 @@
 //! Not followed: 6.1.2 would have a sender with a window of one segment wait for its timer; ours stays at two segments, as
 //! every loss leaves it.
 
+use bitflags::bitflags;
+
 use crate::open::PeerSyn;
 use crate::segment::{Ecn, Flags};
 
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Notification {
-    /// Both ends do ECN.
-    pub(crate) agreed: bool,
-    /// A mark came, and the peer has not said that it reduced its window.
-    echo: bool,
-    /// What the IP header of the last output must say.
-    pub(crate) codepoint: Ecn,
+bitflags! {
+    /// Where it is.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub(crate) struct Notification: u8 {
+        /// Both ends do ECN.
+        const AGREED = 1;
+        /// A mark came, and the peer has not said that it reduced its window.
+        const ECHO = 2;
+        /// The IP header of the last output must say that it may be marked.
+        const CAPABLE = 4;
+    }
 }
 
 impl Notification {
@@ -35,38 +40,52 @@ impl Notification {
 
     /// The SYN-ACK to our SYN, sent `tries` times. 6.1.1: "If the sender ... has sent at least one non-ECN-setup SYN", no.
     pub(crate) fn on_syn_ack(&mut self, allowed: bool, tries: u8, peer: &PeerSyn) {
-        self.agreed = allowed && tries <= 1 && peer.does_ecn();
+        self.set(Notification::AGREED, allowed && tries <= 1 && peer.does_ecn());
     }
 
     /// Flags of our SYN-ACK to that SYN.
     pub(crate) fn accept(&mut self, allowed: bool, peer: &PeerSyn) -> Flags {
-        self.agreed = allowed && peer.does_ecn();
-        if self.agreed { Flags::ECE } else { Flags::empty() }
+        self.set(Notification::AGREED, allowed && peer.does_ecn());
+        if self.is_agreed() { Flags::ECE } else { Flags::empty() }
     }
 
     /// An acceptable segment arrived. True if a mark is to be reported at once.
     pub(crate) fn on_segment(&mut self, flags: Flags, ecn: Ecn, text: u64) -> bool {
-        if !self.agreed {
+        if !self.is_agreed() {
             return false;
         }
         // 6.1.3: "continues to set the ECN-Echo flag ... until it receives a CWR packet"; the same one may be marked itself.
-        self.echo &= !flags.contains(Flags::CWR);
+        if flags.contains(Flags::CWR) {
+            self.remove(Notification::ECHO);
+        }
         // 6.1.4: pure acknowledgments are not ECT, so a mark on one is not the network's.
         let marked = ecn == Ecn::CongestionExperienced && text > 0;
-        let new = marked && !self.echo;
-        self.echo |= marked;
+        let new = marked && !self.contains(Notification::ECHO);
+        if marked {
+            self.insert(Notification::ECHO);
+        }
         new
     }
 
     /// 6.1.3: "the TCP receiver ... sends ACK packets with the ECN-Echo flag set".
     pub(crate) fn on_ack(&self) -> Flags {
-        if self.echo { Flags::ECE } else { Flags::empty() }
+        if self.contains(Notification::ECHO) { Flags::ECE } else { Flags::empty() }
     }
 
     /// 6.1.5: "ECN-capable TCP implementations MUST NOT set either ECT codepoint in the IP header for retransmitted data
     /// packets"; nor for acknowledgments without data (6.1.4) and probes of a window (6.1.6).
     pub(crate) fn mark(&mut self, new_data: bool) {
-        self.codepoint = if self.agreed && new_data { Ecn::Capable0 } else { Ecn::NotCapable };
+        self.set(Notification::CAPABLE, new_data && self.is_agreed());
+    }
+
+    /// What the IP header of the last output must say.
+    pub(crate) fn codepoint(self) -> Ecn {
+        if self.contains(Notification::CAPABLE) { Ecn::Capable0 } else { Ecn::NotCapable }
+    }
+
+    /// Both ends do ECN.
+    pub(crate) fn is_agreed(self) -> bool {
+        self.contains(Notification::AGREED)
     }
 }
 
@@ -104,15 +123,15 @@ mod tests {
             assert_eq!(syn(flags).does_ecn(), does, "{flags:?}");
         }
         let mut ecn = Notification::default();
-        assert_eq!((ecn.accept(false, &syn(both)), ecn.agreed), (Flags::empty(), false));
-        assert_eq!((ecn.accept(true, &syn(both)), ecn.agreed), (Flags::ECE, true));
+        assert_eq!((ecn.accept(false, &syn(both)), ecn.is_agreed()), (Flags::empty(), false));
+        assert_eq!((ecn.accept(true, &syn(both)), ecn.is_agreed()), (Flags::ECE, true));
         ecn.on_syn_ack(true, 2, &syn(Flags::ACK | Flags::ECE));
-        assert!(!ecn.agreed, "the second SYN went without");
+        assert!(!ecn.is_agreed(), "the second SYN went without");
     }
 
     #[test]
     fn echoes_from_the_mark_until_the_window_is_reduced() {
-        let mut ecn = Notification { agreed: true, ..Notification::default() };
+        let mut ecn = Notification::AGREED;
         assert!(!ecn.on_segment(Flags::ACK, Ecn::CongestionExperienced, 0), "no data");
         assert!(ecn.on_segment(Flags::ACK, Ecn::CongestionExperienced, 10));
         assert!(!ecn.on_segment(Flags::ACK, Ecn::CongestionExperienced, 10), "known");
@@ -120,7 +139,7 @@ mod tests {
         assert_eq!(ecn.on_ack(), Flags::ECE);
         assert!(!ecn.on_segment(Flags::ACK | Flags::CWR, Ecn::Capable0, 10));
         assert_eq!(ecn.on_ack(), Flags::empty());
-        ecn.agreed = false;
+        ecn.remove(Notification::AGREED);
         assert!(!ecn.on_segment(Flags::ACK, Ecn::CongestionExperienced, 10));
     }
 }

@@ -25,6 +25,7 @@ use crate::isn::IsnGenerator;
 use crate::limits;
 use crate::listen::half_open::HalfOpen;
 use crate::open::{Agreed, Opening, TimestampClock};
+use crate::options::Options;
 use crate::payload::Payload;
 use crate::reset::reset_for;
 use crate::segment::{Flags, Header, Segment};
@@ -136,7 +137,7 @@ impl Listener {
     pub fn handle_segment<P: Payload>(&mut self, now: Instant, flow: &Flow, segment: Segment<P>) -> Outcome<P> {
         let flags = segment.header.flags & (Flags::SYN | Flags::ACK | Flags::RST | Flags::FIN);
         if flags.contains(Flags::RST) {
-            return self.on_reset(flow, &segment.header);
+            return self.on_reset(now, flow, &segment.header);
         }
         if flags.contains(Flags::ACK) {
             return self.on_ack(now, flow, segment);
@@ -148,12 +149,34 @@ impl Listener {
     }
 
     /// RFC 9293, 3.10.7.4 (MUST-11): "If this connection was initiated with a passive OPEN ... return this connection to LISTEN
-    /// state"; RFC 5961, 3.2: by its exact number only.
-    fn on_reset<P>(&mut self, flow: &Flow, header: &Header) -> Outcome<P> {
-        if let Some(at) = self.table.find(flow).filter(|at| self.table.get(*at).irs() + 1 == header.seq) {
+    /// state"; RFC 5961, 3.2: by its exact number only; elsewhere in the window it is challenged.
+    fn on_reset<P>(&mut self, now: Instant, flow: &Flow, header: &Header) -> Outcome<P> {
+        let Some(at) = self.table.find(flow) else { return Outcome::Refused(Refusal::Reset) };
+        let record = *self.table.get(at);
+        let next = record.irs() + 1;
+        if header.seq == next {
             self.table.remove(at);
+            return Outcome::Refused(Refusal::Reset);
+        }
+        let answer = self.syn_ack(now, flow, &record.syn(), record.isn);
+        if header.seq.since(next) < u32::from(answer.window) && self.table.may_challenge(at) {
+            return Outcome::Reply(self.challenge(&record.syn(), &answer));
         }
         Outcome::Refused(Refusal::Reset)
+    }
+
+    /// `<SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>`, after that SYN-ACK.
+    fn challenge(&self, syn: &Header, answer: &Header) -> Header {
+        let timestamp = answer.options.timestamp;
+        // RFC 7323, 2.2: only the window of a segment with SYN is not scaled.
+        let shift = answer.options.window_scale.filter(|_| syn.options.window_scale.is_some()).unwrap_or(0);
+        Header {
+            seq: answer.seq + 1,
+            flags: Flags::ACK,
+            window: answer.window >> shift,
+            options: Options { timestamp, ..Options::default() },
+            ..*answer
+        }
     }
 
     fn on_syn<P>(&mut self, now: Instant, flow: &Flow, syn: &Header) -> Outcome<P> {

@@ -63,6 +63,11 @@ impl PathMtu {
         PathMtu { largest: u16::try_from(largest).unwrap_or(u16::MAX), active, search: None }
     }
 
+    /// Anything but the largest size is in use, or tried.
+    pub(crate) fn is_searching(&self) -> bool {
+        self.search.is_some()
+    }
+
     /// Payload of the largest segment there will ever be.
     pub(crate) fn largest(&self) -> u64 {
         u64::from(self.largest)

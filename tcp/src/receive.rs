@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use crate::acknowledge::Acknowledge;
 use crate::discard::Discard;
 use crate::lazy::{Empty, Lazy};
 use crate::limits;
@@ -34,54 +35,44 @@ pub(crate) struct Arrival {
     pub(crate) refused: Option<Discard>,
 }
 
+/// All of it is for every segment: see `connection/hot.rs`.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Receive<P> {
     next: Position,
-    window: ReceiveWindow,
     ready: Lazy<Ready<P>>,
-    reassembly: Lazy<Reassembly<P>>,
+    window: ReceiveWindow,
     unread: u32,
-    /// What the owner allows the buffer to grow to, in units of [`limits::SHARE_UNIT`].
-    share: u16,
-    /// The FIN came, and everything before it.
-    finished: bool,
-    pressure: bool,
+    /// The acknowledgments we owe.
+    pub(crate) acknowledge: Acknowledge,
 }
 
-/// What is in order and not read.
+/// What was received: in order and not read, and out of order.
 #[derive(Debug)]
 struct Ready<P> {
     pieces: VecDeque<P>,
+    reassembly: Lazy<Reassembly<P>>,
     /// While the buffer may grow.
     tuning: Option<Tuning>,
 }
 
 impl<P: Payload> Empty for Ready<P> {
-    const EMPTY: &'static Ready<P> = &Ready { pieces: VecDeque::new(), tuning: None };
+    const EMPTY: &'static Ready<P> = &Ready { pieces: VecDeque::new(), reassembly: Lazy::new(), tuning: None };
 
     fn new() -> Ready<P> {
-        Ready { pieces: VecDeque::new(), tuning: None }
+        Ready { pieces: VecDeque::new(), reassembly: Lazy::new(), tuning: None }
     }
 
     /// What was measured before a rest says nothing about the time after it.
     fn is_forgettable(&self) -> bool {
-        self.pieces.is_empty()
+        self.pieces.is_empty() && self.reassembly.is_forgettable()
     }
 }
 
 impl<P: Payload> Receive<P> {
     /// `next`: the position after the peer's SYN.
-    pub(crate) fn new(next: Position, buffer: u32, shift: u8) -> Receive<P> {
-        Receive {
-            next,
-            window: ReceiveWindow::new(next, buffer, shift),
-            ready: Lazy::new(),
-            reassembly: Lazy::new(),
-            unread: 0,
-            share: u16::MAX,
-            finished: false,
-            pressure: false,
-        }
+    pub(crate) fn new(next: Position, buffer: u32, shift: u8, acknowledge: Acknowledge) -> Receive<P> {
+        Receive { next, ready: Lazy::new(), window: ReceiveWindow::new(next, buffer, shift), unread: 0, acknowledge }
     }
 
     /// RCV.NXT.
@@ -89,8 +80,19 @@ impl<P: Payload> Receive<P> {
         self.next
     }
 
-    pub(crate) fn window(&self) -> &ReceiveWindow {
-        &self.window
+    /// RCV.NXT + RCV.WND: data up to here is welcome.
+    pub(crate) fn right(&self) -> Position {
+        self.window.right(self.next)
+    }
+
+    /// The last acknowledgment sent.
+    pub(crate) fn acked(&self) -> Position {
+        self.window.acked(self.next)
+    }
+
+    /// Unread bytes that may be held.
+    pub(crate) fn buffer(&self) -> u32 {
+        self.window.buffer()
     }
 
     pub(crate) fn unread(&self) -> u64 {
@@ -99,17 +101,17 @@ impl<P: Payload> Receive<P> {
 
     /// Pieces held, in order and out of order.
     pub(crate) fn pieces(&self) -> usize {
-        self.ready.pieces.len() + self.reassembly.pieces()
+        self.ready.pieces.len() + self.ready.reassembly.pieces()
     }
 
     /// Bytes held out of order.
     pub(crate) fn early(&self) -> u64 {
-        self.reassembly.bytes()
+        self.ready.reassembly.bytes()
     }
 
     /// The FIN was received, and everything before it.
     pub(crate) fn is_finished(&self) -> bool {
-        self.finished
+        self.window.is_final()
     }
 
     pub(crate) fn read(&mut self) -> Option<P> {
@@ -120,9 +122,9 @@ impl<P: Payload> Receive<P> {
 
     /// Whether text that begins at RCV.NXT, in so many pieces, can be taken whole and leaves nothing to think about.
     pub(crate) fn expects(&self, text: u64, pieces: usize) -> bool {
-        self.next + text <= self.window.right()
-            && !self.finished
-            && self.reassembly.is_forgettable()
+        self.next + text <= self.right()
+            && !self.is_finished()
+            && self.ready.reassembly.is_forgettable()
             && self.ready.pieces.len() + pieces <= limits::READY_PIECES_MAX
     }
 
@@ -154,11 +156,11 @@ impl<P: Payload> Receive<P> {
         }
         let fin_at = if fin { self.note_fin(at, &mut arrival) } else { self.fin() };
         arrival.in_order = self.next - before;
-        arrival.disorder |= !self.reassembly.is_empty();
+        arrival.disorder |= !self.ready.reassembly.is_empty();
         if fin_at == Some(self.next) {
             self.next += 1;
-            self.finished = true;
-            if let Some(reassembly) = self.reassembly.held() {
+            self.window.finish();
+            if let Some(reassembly) = self.ready.held().and_then(|ready| ready.reassembly.held()) {
                 reassembly.fin = None;
             }
             arrival.fin = true;
@@ -168,7 +170,7 @@ impl<P: Payload> Receive<P> {
 
     fn accept_piece(&mut self, at: Position, end: Position, piece: &P, arrival: &mut Arrival) {
         let fin_at = self.fin();
-        let limit = fin_at.map_or(self.window.right(), |fin| fin.min(self.window.right()));
+        let limit = fin_at.map_or(self.right(), |fin| fin.min(self.right()));
         let (from, to) = (at.max(self.next), end.min(limit));
         if end > limit {
             let after_fin = fin_at.is_some_and(|fin| end > fin);
@@ -190,10 +192,11 @@ impl<P: Payload> Receive<P> {
             arrival.refused = Some(Discard::QueueFull);
             return;
         }
-        let Receive { ready, unread, reassembly, .. } = self;
+        let Receive { ready, unread, .. } = self;
+        let Ready { pieces, reassembly, .. } = &mut **ready;
         let mut take = |piece: P| {
             *unread += length(&piece);
-            ready.pieces.push_back(piece);
+            pieces.push_back(piece);
         };
         take(part);
         self.next = to;
@@ -207,11 +210,11 @@ impl<P: Payload> Receive<P> {
 
     fn accept_early(&mut self, from: Position, part: P, arrival: &mut Arrival) {
         arrival.disorder = true;
-        if self.pressure {
+        if self.is_pressed() {
             arrival.refused = Some(Discard::ReassemblyFull);
             return;
         }
-        match self.reassembly.insert(from, part) {
+        match self.ready.reassembly.insert(from, part) {
             Ok(None) => {}
             Ok(Some(duplicate)) => self.note_duplicate(duplicate, arrival),
             Err(_) => arrival.refused = Some(Discard::ReassemblyFull),
@@ -220,18 +223,18 @@ impl<P: Payload> Receive<P> {
 
     /// Where the FIN is, if one was seen.
     fn fin(&self) -> Option<Position> {
-        if self.finished { Some(self.next.minus(1)) } else { self.reassembly.fin }
+        if self.is_finished() { Some(self.next.minus(1)) } else { self.ready.reassembly.fin }
     }
 
     /// A FIN counts where the first one was, and only if no byte was received beyond it.
     fn note_fin(&mut self, at: Position, arrival: &mut Arrival) -> Option<Position> {
         let known = self.fin();
-        let counts = at >= self.next && at <= self.window.right() && at >= self.reassembly.end().unwrap_or(at);
+        let counts = at >= self.next && at <= self.right() && at >= self.ready.reassembly.end().unwrap_or(at);
         if known.is_some() || !counts {
             return known;
         }
         if at > self.next {
-            self.reassembly.fin = Some(at);
+            self.ready.reassembly.fin = Some(at);
             arrival.disorder = true;
         }
         Some(at)
@@ -239,23 +242,23 @@ impl<P: Payload> Receive<P> {
 
     fn note_duplicate(&mut self, duplicate: Range, arrival: &mut Arrival) {
         arrival.disorder = true;
-        self.reassembly.duplicate = Some(duplicate);
+        self.ready.reassembly.duplicate = Some(duplicate);
     }
 
     /// A segment with nothing new in it: to be reported.
     pub(crate) fn on_duplicate(&mut self, start: Position, end: Position) {
-        self.reassembly.duplicate = Some((start, end));
+        self.ready.reassembly.duplicate = Some((start, end));
     }
 
     /// Whether the next acknowledgment has something selective to say.
     pub(crate) fn has_blocks(&self) -> bool {
-        self.reassembly.duplicate.is_some() || !self.reassembly.is_empty()
+        self.ready.reassembly.duplicate.is_some() || !self.ready.reassembly.is_empty()
     }
 
     /// The blocks to report; the duplicate first, and only once (RFC 2883, 4).
     pub(crate) fn blocks(&mut self, most: usize) -> SackBlocks {
         let mut blocks = SackBlocks::new();
-        if let Some(reassembly) = self.reassembly.held() {
+        if let Some(reassembly) = self.ready.held().and_then(|ready| ready.reassembly.held()) {
             if let Some((start, end)) = reassembly.duplicate.take() {
                 blocks.push(start.seq(), end.seq());
             }
@@ -279,14 +282,15 @@ impl<P: Payload> Receive<P> {
     }
 
     /// Lets the buffer grow, up to `most` and to the owner's share, if the application keeps up with the sender.
-    pub(crate) fn tune(&mut self, now: Instant, most: u32, segment: u32, smoothed: Option<Duration>) {
-        let most = most.min(u32::from(self.share).saturating_mul(limits::SHARE_UNIT));
-        if self.window.buffer() >= most || self.finished || self.pressure || !self.ready.is_held() {
+    pub(crate) fn tune(&mut self, now: Instant, most: u32, smoothed: impl FnOnce() -> Option<Duration>) {
+        let most = most.min(self.window.share());
+        if self.window.buffer() >= most || self.is_finished() || self.is_pressed() || !self.ready.is_held() {
             return;
         }
         let read = self.next.minus(self.unread());
-        let (next, right) = (self.next, self.window.right());
-        let progress = Progress { now, read, next, right, smoothed, segment: u64::from(segment) };
+        let (next, right) = (self.next, self.right());
+        let segment = u64::from(self.acknowledge.segment());
+        let progress = Progress { now, read, next, right, smoothed: smoothed(), segment };
         let tuning = self.ready.tuning.get_or_insert_with(|| Tuning::begin(&progress));
         if let Some(wanted) = tuning.on_progress(&progress) {
             self.window.grow(u32::try_from(wanted).unwrap_or(u32::MAX).min(most));
@@ -295,23 +299,24 @@ impl<P: Payload> Receive<P> {
 
     /// The buffer may grow to so many bytes from now on; what it has it keeps.
     pub(crate) fn set_share(&mut self, bytes: u32) {
-        self.share = u16::try_from(bytes / limits::SHARE_UNIT).unwrap_or(u16::MAX);
+        self.window.set_share(bytes);
     }
 
     /// Memory is short.
     pub(crate) fn is_pressed(&self) -> bool {
-        self.pressure
+        self.window.is_pressed()
     }
 
     /// Under pressure the window stays where it is, and nothing is taken out of order.
     pub(crate) fn set_pressure(&mut self, pressure: bool) {
-        self.pressure = pressure;
         self.window.set_pressure(pressure);
     }
 
     /// The connection ended early: what is in order may still be read, the rest will never be.
     pub(crate) fn end(&mut self) {
-        self.reassembly.forget();
+        if let Some(ready) = self.ready.held() {
+            ready.reassembly.forget();
+        }
     }
 
     /// Nobody reads any more.
@@ -323,13 +328,12 @@ impl<P: Payload> Receive<P> {
 
     /// Whether it takes memory beside what was received.
     pub(crate) fn is_held(&self) -> bool {
-        self.ready.can_rest() || self.reassembly.can_rest()
+        self.ready.can_rest()
     }
 
     /// The connection is quiet: gives memory back.
     pub(crate) fn rest(&mut self) {
         self.ready.rest();
-        self.reassembly.rest();
     }
 }
 

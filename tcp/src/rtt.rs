@@ -38,9 +38,10 @@ impl Rtt {
 
     /// A measurement that only counts for the minimum.
     pub(crate) fn note_min(&mut self, now: Instant, rtt: Duration) {
-        let micros = u32::try_from(rtt.as_micros()).unwrap_or(NONE - 1).min(NONE - 1);
+        let micros = rtt.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(rtt.subsec_micros()));
+        let micros = u32::try_from(micros).unwrap_or(NONE - 1).min(NONE - 1);
         let age = now.tick().wrapping_sub(self.min_since);
-        if micros <= self.min || u128::from(age) > limits::MIN_RTT_WINDOW.as_millis() {
+        if micros <= self.min || Duration::from_millis(age.into()) > limits::MIN_RTT_WINDOW {
             (self.min, self.min_since) = (micros, now.tick());
         }
     }
@@ -48,7 +49,8 @@ impl Rtt {
     /// One measurement, while `segments` were in flight.
     pub(crate) fn sample(&mut self, now: Instant, rtt: Duration, segments: u64) {
         self.note_min(now, rtt);
-        let sample = u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX).clamp(1_000, 1 << 40);
+        let nanos = rtt.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(rtt.subsec_nanos()));
+        let sample = nanos.clamp(1_000, 1 << 40);
         if self.smoothed == 0 {
             // (2.2) SRTT <- R, RTTVAR <- R/2
             (self.smoothed, self.variation) = (sample, coarse(sample / 2));
@@ -110,7 +112,15 @@ fn fine(sixteenths: u32) -> u64 {
 }
 
 fn step(old: u64, sample: u64, divisor: u64) -> u64 {
-    if sample >= old { old + (sample - old) / divisor } else { old - (old - sample) / divisor }
+    if sample >= old { old + part(sample - old, divisor) } else { old - part(old - sample, divisor) }
+}
+
+/// Nearly always both fit into 32 bits, where dividing takes half of the time.
+fn part(whole: u64, divisor: u64) -> u64 {
+    match (u32::try_from(whole), u32::try_from(divisor)) {
+        (Ok(whole), Ok(divisor)) => u64::from(whole / divisor),
+        _ => whole / divisor,
+    }
 }
 
 #[cfg(test)]

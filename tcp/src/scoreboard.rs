@@ -23,8 +23,6 @@ pub(crate) struct Sent {
     pub(crate) at: Instant,
     /// It was sent more than once.
     pub(crate) again: bool,
-    /// What had been delivered when it was sent last.
-    stamp: Stamp,
     /// The peer has it (RFC 2018).
     sacked: bool,
     /// Held for lost, and not sent again yet.
@@ -64,7 +62,7 @@ pub(crate) struct Delivered {
 }
 
 impl Delivered {
-    fn note(&mut self, entry: &Sent) {
+    fn note(&mut self, entry: &Sent, stamp: Option<Stamp>) {
         self.bytes += entry.len();
         let transmission = Some((entry.at, entry.end));
         if entry.again {
@@ -74,8 +72,10 @@ impl Delivered {
             self.lowest_once = Some(self.lowest_once.map_or(entry.end, |end| end.min(entry.end)));
         }
         self.highest = self.highest.max(Some(entry.end));
-        if self.latest_stamp.is_none_or(|(stamp, _)| entry.stamp.delivered >= stamp.delivered) {
-            self.latest_stamp = Some((entry.stamp, entry.at));
+        if let Some(stamp) = stamp
+            && self.latest_stamp.is_none_or(|(latest, _)| stamp.delivered >= latest.delivered)
+        {
+            self.latest_stamp = Some((stamp, entry.at));
         }
     }
 }
@@ -88,19 +88,40 @@ pub(crate) struct Scoreboard {
     /// No lost entry starts before.
     lost_from: Position,
     /// Kept for congestion control that models the path.
-    losses: Option<Box<Losses>>,
+    model: Option<Box<Model>>,
 }
+
+/// What a model of the path asks of transmissions.
+#[derive(Debug, Default)]
+struct Model {
+    losses: Losses,
+    /// Of each entry: what had been delivered when it was sent last.
+    stamps: VecDeque<Stamp>,
+}
+
+/// What a cumulative acknowledgment of entries without marks delivered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Plain {
+    /// When the first and the last of those sent once were sent.
+    pub(crate) first_once: Option<Instant>,
+    pub(crate) latest_once: Option<Instant>,
+    /// Something was sent again.
+    pub(crate) ambiguous: bool,
+}
+
+// Sixteen thousand of them in 640 KB.
+const _: () = assert!(size_of::<Sent>() <= 40);
 
 impl Empty for Scoreboard {
     const EMPTY: &'static Scoreboard =
-        &Scoreboard { entries: VecDeque::new(), sacked: 0, lost: 0, lost_from: Position::ZERO, losses: None };
+        &Scoreboard { entries: VecDeque::new(), sacked: 0, lost: 0, lost_from: Position::ZERO, model: None };
 
     fn new() -> Scoreboard {
         Scoreboard::default()
     }
 
     fn is_forgettable(&self) -> bool {
-        self.entries.is_empty() && self.losses.is_none()
+        self.entries.is_empty() && self.model.is_none()
     }
 }
 
@@ -121,17 +142,17 @@ impl Scoreboard {
 
     /// From now on [`take_losses`](Scoreboard::take_losses) has something to tell.
     pub(crate) fn follow_losses(&mut self) {
-        self.losses = Some(Box::default());
+        self.model = Some(Box::default());
     }
 
     /// Bytes ever held for lost, if they are followed.
     pub(crate) fn lost_ever(&self) -> u64 {
-        self.losses.as_ref().map_or(0, |losses| losses.total())
+        self.model.as_ref().map_or(0, |model| model.losses.total())
     }
 
     /// What was lost since the last call.
     pub(crate) fn take_losses(&mut self) -> LossNews {
-        self.losses.as_mut().map(|losses| losses.take()).unwrap_or_default()
+        self.model.as_mut().map(|model| model.losses.take()).unwrap_or_default()
     }
 
     /// Whether another entry may be made: the map is bounded.
@@ -142,8 +163,11 @@ impl Scoreboard {
     /// New data was sent.
     pub(crate) fn push(&mut self, start: Position, end: Position, at: Instant, stamp: Stamp) {
         debug_assert!(start < end && self.entries.back().is_none_or(|last| last.end == start));
-        let entry = Sent { start, end, at, again: false, stamp, sacked: false, lost: false, run_end: start };
+        let entry = Sent { start, end, at, again: false, sacked: false, lost: false, run_end: start };
         self.entries.push_back(entry);
+        if let Some(model) = &mut self.model {
+            model.stamps.push_back(stamp);
+        }
     }
 
     /// Everything before `ack` has arrived.
@@ -153,8 +177,9 @@ impl Scoreboard {
         {
             let mut part = *first;
             part.end = part.end.min(ack);
+            let stamp = self.model.as_ref().and_then(|model| model.stamps.front().copied());
             if part.end == first.end {
-                self.entries.pop_front();
+                self.pop_front();
             } else {
                 first.start = ack;
             }
@@ -165,9 +190,47 @@ impl Scoreboard {
                 delivered.first_once = Some(delivered.first_once.map_or(part.at, |at| at.min(part.at)));
             }
             if !part.sacked {
-                delivered.note(&part);
+                delivered.note(&part, stamp);
             }
         }
+    }
+
+    /// No entry is marked, and nothing is asked of them but when they were sent.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.sacked == 0 && self.lost == 0 && self.model.is_none()
+    }
+
+    /// As [`acknowledge`](Scoreboard::acknowledge), while they [are plain](Scoreboard::is_plain).
+    pub(crate) fn acknowledge_plain(&mut self, ack: Position) -> Plain {
+        let mut plain = Plain::default();
+        while let Some(first) = self.entries.front_mut()
+            && first.start < ack
+        {
+            if first.again {
+                plain.ambiguous = true;
+            } else {
+                plain.first_once = plain.first_once.or(Some(first.at));
+                plain.latest_once = Some(first.at);
+            }
+            if first.end > ack {
+                first.start = ack;
+                break;
+            }
+            self.entries.pop_front();
+        }
+        plain
+    }
+
+    fn pop_front(&mut self) {
+        self.entries.pop_front();
+        if let Some(model) = &mut self.model {
+            model.stamps.pop_front();
+        }
+    }
+
+    /// What a model of the path wants to know of an entry.
+    fn stamp(&self, index: usize) -> Option<Stamp> {
+        self.model.as_ref().map(|model| model.stamps[index])
     }
 
     /// The peer has `[start, end)`, which lies inside of what is in flight.
@@ -194,7 +257,7 @@ impl Scoreboard {
             (entry.sacked, entry.lost, entry.run_end) = (true, false, entry.end);
             self.entries[index] = entry;
             self.sacked += entry.len();
-            delivered.note(&entry);
+            delivered.note(&entry, self.stamp(index));
             index += 1;
         }
         let first = self.find(start);
@@ -295,10 +358,13 @@ impl Scoreboard {
             self.cut(index, end);
         }
         let Some(entry) = self.entries.get_mut(index) else { return };
-        (entry.at, entry.again, entry.stamp) = (at, true, stamp);
+        (entry.at, entry.again) = (at, true);
         if entry.lost {
             entry.lost = false;
             self.lost -= entry.end - entry.start;
+        }
+        if let Some(model) = &mut self.model {
+            model.stamps[index] = stamp;
         }
     }
 
@@ -307,8 +373,8 @@ impl Scoreboard {
         debug_assert!(!entry.lost && !entry.sacked);
         entry.lost = true;
         self.lost += entry.end - entry.start;
-        if let Some(losses) = &mut self.losses {
-            losses.on_lost(&entry.stamp, entry.end - entry.start);
+        if let Some(model) = &mut self.model {
+            model.losses.on_lost(&model.stamps[index], entry.end - entry.start);
         }
         self.lost_from = self.lost_from.min(entry.start);
     }
@@ -345,6 +411,10 @@ impl Scoreboard {
         left.run_end = left.run_end.min(at);
         self.entries[index] = left;
         self.entries.insert(index + 1, right);
+        if let Some(model) = &mut self.model {
+            let stamp = model.stamps[index];
+            model.stamps.insert(index + 1, stamp);
+        }
         true
     }
 }

@@ -38,16 +38,34 @@ impl Instant {
         self.as_millis() as u32
     }
 
+    /// Microseconds modulo 2^32 that say `at`, which is not before this, and not more than 71 minutes after.
+    #[expect(clippy::cast_possible_truncation, reason = "it is modulo 2^32")]
+    pub(crate) const fn modulo(self, at: Instant) -> u32 {
+        let distance = at.0.saturating_sub(self.0);
+        self.0.wrapping_add(if distance > u32::MAX as u64 { u32::MAX as u64 } else { distance }) as u32
+    }
+
+    /// The moment, not before this, that those microseconds say.
+    #[expect(clippy::cast_possible_truncation, reason = "it is modulo 2^32")]
+    pub(crate) const fn after(self, micros: u32) -> Instant {
+        Instant(self.0.saturating_add(micros.wrapping_sub(self.0 as u32) as u64))
+    }
+
     /// Time since `earlier`; zero if `earlier` is later.
     pub const fn saturating_sub(self, earlier: Instant) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 }
 
+/// Microseconds in 64 bits, without the detour over 128.
+fn micros(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(duration.subsec_micros()))
+}
+
 impl Add<Duration> for Instant {
     type Output = Instant;
     fn add(self, duration: Duration) -> Instant {
-        Instant(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+        Instant(self.0.saturating_add(micros(duration)))
     }
 }
 
@@ -67,7 +85,7 @@ impl Sub for Instant {
 impl Sub<Duration> for Instant {
     type Output = Instant;
     fn sub(self, duration: Duration) -> Instant {
-        Instant(self.0.saturating_sub(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
+        Instant(self.0.saturating_sub(micros(duration)))
     }
 }
 

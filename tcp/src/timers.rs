@@ -66,8 +66,10 @@ const OFTEN: usize = 3;
 pub(crate) struct Timers {
     /// Nothing fires before; what the owner is told.
     wake: Instant,
-    often: [Instant; OFTEN],
     rare: Lazy<Rare>,
+    /// Microseconds modulo 2^32, from `wake` on: they fire within minutes of being set, and an owner that comes an hour late
+    /// finds them early.
+    often: [u32; OFTEN],
     /// Which are set: bit n is the timer with that number.
     set: u16,
 }
@@ -91,22 +93,27 @@ impl Empty for Rare {
 impl Timers {
     /// None set.
     pub(crate) fn new() -> Timers {
-        Timers { wake: Instant::NEVER, often: [Instant::NEVER; OFTEN], rare: Lazy::new(), set: 0 }
+        Timers { wake: Instant::NEVER, rare: Lazy::new(), often: [0; OFTEN], set: 0 }
     }
 
     pub(crate) fn set(&mut self, timer: Timer, at: Instant) {
         self.wake = if self.set == 0 { at } else { self.wake.min(at) };
         self.set |= 1 << timer as usize;
         match (timer as usize).checked_sub(OFTEN) {
-            None => self.often[timer as usize] = at,
+            None => self.often[timer as usize] = self.wake.modulo(at),
             Some(index) => self.rare.0[index] = at,
         }
     }
 
-    pub(crate) fn set_if_stopped(&mut self, timer: Timer, at: Instant) {
+    pub(crate) fn set_if_stopped(&mut self, timer: Timer, at: impl FnOnce() -> Instant) {
         if !self.is_set(timer) {
-            self.set(timer, at);
+            self.set(timer, at());
         }
+    }
+
+    /// Sets a timer that is to run and does not; stops one that is not to run.
+    pub(crate) fn keep(&mut self, timer: Timer, wanted: bool, at: impl FnOnce() -> Instant) {
+        if wanted { self.set_if_stopped(timer, at) } else { self.stop(timer) }
     }
 
     pub(crate) fn stop(&mut self, timer: Timer) {
@@ -123,7 +130,7 @@ impl Timers {
             return Instant::NEVER;
         }
         match (timer as usize).checked_sub(OFTEN) {
-            None => self.often[timer as usize],
+            None => self.wake.after(self.often[timer as usize]),
             Some(index) => self.rare.0[index],
         }
     }
@@ -186,7 +193,7 @@ mod tests {
         assert_eq!(timers.next(), None);
         timers.set(Timer::Persist, at(30));
         timers.set(Timer::DelayedAck, at(10));
-        timers.set_if_stopped(Timer::DelayedAck, at(20));
+        timers.set_if_stopped(Timer::DelayedAck, || at(20));
         assert_eq!(timers.next(), Some(at(10)));
         assert!(!timers.fire(Timer::DelayedAck, at(9)));
         assert!(timers.fire(Timer::DelayedAck, at(10)));
@@ -202,7 +209,7 @@ mod tests {
         let mut timers = Timers::new();
         for now in 0..50 {
             timers.stop(Timer::Retransmit);
-            timers.set_if_stopped(Timer::Retransmit, at(now + 200));
+            timers.set_if_stopped(Timer::Retransmit, || at(now + 200));
             timers.set(Timer::Persist, at(1_000));
             timers.settle(at(now));
             assert_eq!(timers.next(), Some(at(200)));

@@ -29,7 +29,7 @@ use crate::recovery::{Phase, Recovery};
 use crate::rtt::Rtt;
 use crate::scoreboard::Scoreboard;
 use crate::send_buffer::SendBuffer;
-use crate::seq::Position;
+use crate::seq::{Position, SeqNumber};
 use crate::time::Instant;
 use crate::transmit::pacer::Pacer;
 use crate::window::SendWindow;
@@ -78,16 +78,45 @@ impl Outgoing {
     }
 }
 
+/// What the sending half must know of every segment that comes: see `connection/hot.rs`.
 #[derive(Debug)]
-pub(crate) struct Transmit<P> {
+#[repr(C)]
+pub(crate) struct Head {
+    /// SND.UNA.
     pub(crate) una: Position,
-    pub(crate) nxt: Position,
-    buffer: SendBuffer<P>,
+    /// SND.NXT, within a window of it.
+    nxt: SeqNumber,
+    pub(crate) window: SendWindow,
+}
+
+impl Head {
+    /// SND.NXT.
+    pub(crate) fn nxt(&self) -> Position {
+        self.una.near(self.nxt)
+    }
+
+    /// SND.UNA + SND.WND: the first position that is not ours to send.
+    pub(crate) fn right(&self) -> Position {
+        self.window.right(self.una)
+    }
+
+    fn advance(&mut self, nxt: Position) {
+        self.nxt = nxt.seq();
+    }
+}
+
+/// First the head; then what an acknowledgment of new data touches, then what only few do.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Transmit<P> {
+    pub(crate) head: Head,
     board: Lazy<Scoreboard>,
     recovery: Lazy<Recovery>,
-    window: SendWindow,
+    buffer: SendBuffer<P>,
     /// What was sent up to here was held back by the congestion window, so its acknowledgment may widen it.
     limited: Position,
+    pub(crate) rtt: Rtt,
+    congestion: Congestion,
     last_sent: Instant,
     /// Payload of a full segment; and of the segments of the last output, which may have been a larger probe.
     segment: u32,
@@ -110,13 +139,14 @@ pub(crate) struct Transmit<P> {
     probe: bool,
     /// The next segment may be smaller than is wise: the persist timer ran out.
     small: bool,
-    pub(crate) rtt: Rtt,
-    congestion: Congestion,
     /// For congestion control that models the path.
     delivery: Option<Box<DeliveryRate>>,
     /// If output is spread over the round trip.
     pacer: Option<Box<Pacer>>,
     pub(crate) counts: Lazy<Counts>,
+    /// Both ways must do the same: see `connection/expected/tests.rs`.
+    #[cfg(test)]
+    pub(crate) long_way: bool,
 }
 
 /// What never changes about a sender.
@@ -135,12 +165,10 @@ impl<P: Payload> Transmit<P> {
         let segment = u32::from(crate::limits::MSS_DEFAULT);
         let paced = settings.paced || settings.algorithm == Algorithm::Bbr;
         Transmit {
-            una: iss,
-            nxt: first,
-            buffer: SendBuffer::new(first),
+            head: Head { una: iss, nxt: first.seq(), window: SendWindow::new(0, first, 0, Position::default()) },
             board: Lazy::new(),
             recovery: Lazy::new(),
-            window: SendWindow::new(0, first, 0, Position::default()),
+            buffer: SendBuffer::new(first),
             limited: iss,
             last_sent: now,
             segment,
@@ -161,6 +189,8 @@ impl<P: Payload> Transmit<P> {
             delivery: None,
             pacer: paced.then(Box::default),
             counts: Lazy::new(),
+            #[cfg(test)]
+            long_way: false,
         }
     }
 
@@ -185,12 +215,12 @@ impl<P: Payload> Transmit<P> {
             self.delivery = Some(Box::default());
             self.board.follow_losses();
         }
-        self.window = window;
+        self.head.window = window;
     }
 
     /// Our SYN is acknowledged.
     pub(crate) fn establish(&mut self, syn_was_lost: bool) {
-        self.una = self.nxt;
+        self.head.una = self.head.nxt();
         self.rtt.forget_backoff();
         if syn_was_lost {
             self.congestion.syn_was_lost();
@@ -207,7 +237,7 @@ impl<P: Payload> Transmit<P> {
     }
 
     fn board_outstanding(&self) -> u64 {
-        if self.board.is_empty() { 0 } else { self.nxt - self.una }
+        if self.board.is_empty() { 0 } else { self.head.nxt() - self.head.una }
     }
 
     /// Something is sent and not acknowledged.
@@ -217,22 +247,22 @@ impl<P: Payload> Transmit<P> {
 
     /// Bytes written and not sent.
     pub(crate) fn unsent(&self) -> u64 {
-        self.buffer.end().saturating_since(self.nxt).min(self.buffer.len(self.una))
+        self.buffer.end().saturating_since(self.head.nxt()).min(self.buffer.len(self.head.una))
     }
 
     /// Data or the FIN waits to be sent.
     pub(crate) fn has_unsent(&self) -> bool {
-        self.unsent() > 0 || (self.finishing && self.nxt <= self.buffer.end())
+        self.unsent() > 0 || (self.finishing && self.head.nxt() <= self.buffer.end())
     }
 
     /// New data waits, and the peer takes it.
     fn may_send_new(&self) -> bool {
-        self.unsent() > 0 && self.window.right() > self.nxt && self.board.has_room()
+        self.unsent() > 0 && self.head.right() > self.head.nxt() && self.board.has_room()
     }
 
     /// Bytes written and not acknowledged.
     pub(crate) fn held(&self) -> u64 {
-        self.buffer.len(self.una)
+        self.buffer.len(self.head.una)
     }
 
     /// Chunks held.
@@ -245,7 +275,7 @@ impl<P: Payload> Transmit<P> {
     pub(crate) fn room(&self, initial: u32) -> u64 {
         let needed = (2 * self.congestion.window()).max(u64::from(initial));
         let capacity = u64::from(self.capacity).min(needed);
-        if self.finishing { 0 } else { capacity.saturating_sub(self.buffer.len(self.una)) }
+        if self.finishing { 0 } else { capacity.saturating_sub(self.buffer.len(self.head.una)) }
     }
 
     pub(crate) fn write(&mut self, chunk: P) {
@@ -269,7 +299,7 @@ impl<P: Payload> Transmit<P> {
 
     /// The FIN is acknowledged, and so everything before it.
     pub(crate) fn is_finished(&self) -> bool {
-        self.finishing && self.una > self.buffer.end()
+        self.finishing && self.head.una > self.buffer.end()
     }
 
     /// Nothing will be sent any more: lets go of the data.
@@ -281,7 +311,7 @@ impl<P: Payload> Transmit<P> {
     /// Payload of the first `nxt` and `una` since `first`, sent once and acknowledged.
     pub(crate) fn progress(&self, first: Position) -> (u64, u64) {
         let end = self.buffer.end();
-        (self.nxt.min(end).saturating_since(first), self.una.min(end).saturating_since(first))
+        (self.head.nxt().min(end).saturating_since(first), self.head.una.min(end).saturating_since(first))
     }
 
     /// Whether it takes memory beside what was written.
@@ -314,24 +344,26 @@ impl<P: Payload> Transmit<P> {
 
     /// The persist timer ran out: a small segment may go. False if there is no window at all.
     pub(crate) fn allow_small(&mut self) -> bool {
-        self.small = self.window.right() > self.nxt;
+        self.small = self.head.right() > self.head.nxt();
         self.small
     }
 
     /// The peer's window is closed.
     pub(crate) fn is_window_closed(&self) -> bool {
-        self.window.size() == 0
+        self.head.window.size() == 0
     }
 
-    /// RFC 8985, 7.2: how long to wait for an acknowledgment before probing for a lost tail; none when not to.
-    pub(crate) fn probe_timeout(&self) -> Option<Duration> {
+    /// RFC 8985, 7.2: whether to wait for an acknowledgment, and then to probe for a lost tail.
+    pub(crate) fn may_probe(&self) -> bool {
         let quiet = self.recovery.phase == Phase::Open && self.board.sacked() == 0 && self.board.lost() == 0;
-        if !self.sack || !quiet || self.board.is_empty() || self.recovery.tail_probe.is_some() {
-            return None;
-        }
+        self.sack && quiet && !self.board.is_empty() && self.recovery.tail_probe.is_none()
+    }
+
+    /// How long.
+    pub(crate) fn probe_timeout(&self) -> Duration {
         let base = self.rtt.smoothed().map_or(crate::limits::RTO_INITIAL, |smoothed| 2 * smoothed);
         let alone = self.in_flight() <= self.segment();
-        Some(base + if alone { crate::limits::WORST_DELAYED_ACK } else { 2 * crate::limits::CLOCK_GRANULARITY })
+        base + if alone { crate::limits::WORST_DELAYED_ACK } else { 2 * crate::limits::CLOCK_GRANULARITY }
     }
 
     pub(crate) fn segment(&self) -> u64 {
@@ -354,7 +386,7 @@ impl<P: Payload> Transmit<P> {
     }
 
     pub(crate) fn window(&self) -> &SendWindow {
-        &self.window
+        &self.head.window
     }
 
     pub(crate) fn congestion(&self) -> &Congestion {

@@ -4,7 +4,21 @@
 //! [`ReceiveWindow::offer`]), and moves it right only in steps worth sending (RFC 9293, 3.8.6.2.2). The peer's is kept
 //! as an edge, not as a size, so that a reordered acknowledgment cannot widen it.
 
+use bitflags::bitflags;
+
+use crate::limits;
 use crate::seq::{Position, SeqNumber};
+
+bitflags! {
+    /// What became of our right edge.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    struct Edge: u8 {
+        /// Memory is short: it does not move.
+        const PRESSED = 1;
+        /// The FIN came, and everything before it: it means nothing any more.
+        const FINAL = 2;
+    }
+}
 
 /// A mirrored window scale may be coarse for a small buffer: with less than a few units of it the window would always
 /// be rounded to nothing. At the largest shift this makes 64 KiB.
@@ -13,29 +27,31 @@ const UNITS_MIN: u64 = 4;
 /// The window we offer.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceiveWindow {
-    /// The furthest right edge ever offered: data up to here is welcome.
-    right: Position,
-    /// The last acknowledgment sent.
-    acked: Position,
+    /// The furthest right edge ever offered: data up to here is welcome; and the last acknowledgment sent. Both are within a
+    /// window of RCV.NXT, by which 32 bits of them are told.
+    right: SeqNumber,
+    acked: SeqNumber,
     /// Unread bytes we are ready to hold: no more than the window field can say, and a few of its units at least.
     buffer: u32,
+    /// What the owner allows the buffer to grow to, in units of [`limits::SHARE_UNIT`].
+    share: u16,
     shift: u8,
-    /// Memory is short: the edge does not move.
-    pressure: bool,
+    edge: Edge,
 }
 
 impl ReceiveWindow {
     pub(crate) fn new(next: Position, buffer: u32, shift: u8) -> ReceiveWindow {
         let buffer = u64::from(buffer).max(UNITS_MIN << shift).min(0xffff << shift);
-        ReceiveWindow { right: next, acked: next, buffer: buffer as u32, shift, pressure: false }
+        let at = next.seq();
+        ReceiveWindow { right: at, acked: at, buffer: buffer as u32, share: u16::MAX, shift, edge: Edge::empty() }
     }
 
-    pub(crate) fn right(&self) -> Position {
-        self.right
+    pub(crate) fn right(&self, next: Position) -> Position {
+        next.near(self.right)
     }
 
-    pub(crate) fn acked(&self) -> Position {
-        self.acked
+    pub(crate) fn acked(&self, next: Position) -> Position {
+        next.near(self.acked)
     }
 
     /// Unread bytes that may be held.
@@ -48,8 +64,32 @@ impl ReceiveWindow {
         self.buffer = self.buffer.max(buffer.min(0xffff << self.shift));
     }
 
+    /// What the buffer may grow to.
+    pub(crate) fn share(&self) -> u32 {
+        u32::from(self.share).saturating_mul(limits::SHARE_UNIT)
+    }
+
+    /// See [`share`](ReceiveWindow::share); what it has it keeps.
+    pub(crate) fn set_share(&mut self, bytes: u32) {
+        self.share = u16::try_from(bytes / limits::SHARE_UNIT).unwrap_or(u16::MAX);
+    }
+
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.edge.contains(Edge::PRESSED)
+    }
+
     pub(crate) fn set_pressure(&mut self, pressure: bool) {
-        self.pressure = pressure;
+        self.edge.set(Edge::PRESSED, pressure);
+    }
+
+    /// Nothing more will come.
+    pub(crate) fn is_final(&self) -> bool {
+        self.edge.contains(Edge::FINAL)
+    }
+
+    /// The FIN came, and everything before it.
+    pub(crate) fn finish(&mut self) {
+        self.edge.insert(Edge::FINAL);
     }
 
     /// The window field of a segment that acknowledges `next` while `unread` bytes are held; the edge moves with it.
@@ -58,7 +98,8 @@ impl ReceiveWindow {
     /// RCV.BUFF, Eff.snd.MSS)", Fr = 1/2. RFC 7323, 2.4: a scaled window is rounded, and rounding down would retract it;
     /// so an edge already promised is rounded up, unless that would promise more than a unit beyond what there is.
     pub(crate) fn offer(&mut self, next: Position, unread: u64, segment: u32) -> u16 {
-        let promised = self.right.saturating_since(next);
+        let right = self.right(next);
+        let promised = right.saturating_since(next);
         let buffer = u64::from(self.buffer);
         let free = buffer.saturating_sub(unread);
         let unit = 1u64 << self.shift;
@@ -70,23 +111,23 @@ impl ReceiveWindow {
             promised >> self.shift
         };
         let field = field.min(0xffff);
-        self.right = self.right.max(next + (field << self.shift));
-        self.acked = next;
+        self.right = right.max(next + (field << self.shift)).seq();
+        self.acked = next.seq();
         field as u16
     }
 
     /// The window field of a SYN, which is never scaled (RFC 7323, 2.2).
     pub(crate) fn offer_on_syn(&mut self, next: Position) -> u16 {
         let field = self.buffer.min(0xffff);
-        self.right = self.right.max(next + u64::from(field));
-        self.acked = next;
+        self.right = self.right(next).max(next + u64::from(field)).seq();
+        self.acked = next.seq();
         field as u16
     }
 
     /// Whether the application has read so much that the peer should hear of it without being asked: two segments,
     /// if the peer is running out of window, or half of the buffer in any case.
     pub(crate) fn update_is_due(&self, next: Position, unread: u64, segment: u32) -> bool {
-        let promised = self.right.saturating_since(next);
+        let promised = self.right(next).saturating_since(next);
         let buffer = u64::from(self.buffer);
         let opens = self.opens_by(promised, buffer.saturating_sub(unread));
         let segment = u64::from(segment);
@@ -95,15 +136,15 @@ impl ReceiveWindow {
     }
 
     fn opens_by(&self, promised: u64, free: u64) -> u64 {
-        if self.pressure { 0 } else { (free >> self.shift << self.shift).saturating_sub(promised) }
+        if self.is_pressed() { 0 } else { (free >> self.shift << self.shift).saturating_sub(promised) }
     }
 }
 
 /// The window we are offered.
 #[derive(Clone, Debug)]
 pub(crate) struct SendWindow {
-    /// First position that is not ours to send.
-    right: Position,
+    /// First position that is not ours to send: within a window of SND.UNA, by which 32 bits of it are told.
+    right: SeqNumber,
     /// SND.WL1: sequence number of the segment that told.
     seq: SeqNumber,
     /// SND.WND as last announced: with SND.WL2, its acknowledgment, it makes the edge.
@@ -117,11 +158,11 @@ impl SendWindow {
     /// From the peer's SYN, whose window is not scaled, for data that starts at `first`.
     pub(crate) fn new(shift: u8, first: Position, window: u16, seq: Position) -> SendWindow {
         let size = u32::from(window);
-        SendWindow { right: first + u64::from(size), seq: seq.seq(), size, largest: size, shift }
+        SendWindow { right: (first + u64::from(size)).seq(), seq: seq.seq(), size, largest: size, shift }
     }
 
-    pub(crate) fn right(&self) -> Position {
-        self.right
+    pub(crate) fn right(&self, una: Position) -> Position {
+        una.near(self.right)
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -132,11 +173,6 @@ impl SendWindow {
         u64::from(self.largest)
     }
 
-    /// SND.WL2.
-    fn ack(&self) -> Position {
-        self.right.minus(self.size())
-    }
-
     /// A segment with an acceptable acknowledgment says `field`; true if that moved the edge or closed the window.
     ///
     /// RFC 9293, 3.10.7.4 takes the window of any segment not older by (WL1, WL2). Of two with the same numbers the
@@ -144,15 +180,18 @@ impl SendWindow {
     pub(crate) fn update(&mut self, seq: Position, ack: Position, field: u16) -> bool {
         let size = u32::from(field) << self.shift;
         let right = ack + u64::from(size);
+        let before = ack.near(self.right);
+        // SND.WL2.
+        let last = before.minus(self.size());
         let told = seq.near(self.seq);
-        let newer = ack > self.ack() || (ack == self.ack() && seq > told);
-        let same = ack == self.ack() && seq == told;
-        if !(newer || (same && (right > self.right || field == 0))) {
+        let newer = ack > last || (ack == last && seq > told);
+        let same = ack == last && seq == told;
+        if !(newer || (same && (right > before || field == 0))) {
             return false;
         }
-        let moved = right != self.right;
+        let moved = right != before;
         self.seq = told.max(seq).seq();
-        (self.right, self.size) = (right, size);
+        (self.right, self.size) = (right.seq(), size);
         self.largest = self.largest.max(size);
         moved
     }

@@ -5,10 +5,11 @@ mod world;
 
 use std::time::Duration;
 
-use tcp::{Algorithm, Info, Instant};
+use tcp::{Algorithm, IcmpError, IcmpKind, Info, Instant, SeqNumber};
 use world::{Plan, Wire, World};
 
 const MBIT: u64 = 1_000_000;
+const ISN: u32 = 0xffff_0000;
 /// TCP header with timestamps.
 const HEADER: usize = 32;
 /// Payload of a full segment on Ethernet, with timestamps; sizes closer than eight are the same to the search.
@@ -16,7 +17,7 @@ const FULL: u32 = 1_448;
 const CLOSE: u32 = 8;
 
 fn world(bytes: u64, rate: u64, mtu: usize, tells: bool, probing: bool) -> World {
-    let (mut sender, mut receiver) = (Plan::new(0xffff_0000, bytes), Plan::new(0xfff0_0000, 0));
+    let (mut sender, mut receiver) = (Plan::new(ISN, bytes), Plan::new(0xfff0_0000, 0));
     for plan in [&mut sender, &mut receiver] {
         plan.config.path_mtu_probing = probing;
         plan.config.time_wait = Duration::from_millis(1);
@@ -157,5 +158,33 @@ fn black_holes_on_lossy_paths() {
         assert!(world.run(Duration::from_secs(600)), "{seed}");
         world.assert_complete();
         assert!(info(&world).snd_mss <= 1_300 - 32, "{seed}: {:?}", info(&world));
+    }
+}
+
+/// Whatever a router says is kept for ten minutes, though in truth the path carries more: larger segments that were under way
+/// when it spoke arrive, and prove nothing about what routers further on will do.
+#[test]
+fn what_a_router_says_is_kept_however_small_it_is() {
+    for (mtu, algorithm) in
+        [1_300, 600, 576, 552, 280].into_iter().flat_map(|mtu| [(mtu, Algorithm::Cubic), (mtu, Algorithm::Bbr)])
+    {
+        for rate in [10 * MBIT, 1_000 * MBIT] {
+            let mut world = world(400_000_000, rate, usize::MAX, false, true);
+            for side in &mut world.sides {
+                side.plan.config.congestion = algorithm;
+                (side.plan.config.send_buffer, side.plan.config.receive_buffer) = (1 << 20, 1 << 20);
+            }
+            assert!(!world.run(Duration::from_millis(400)));
+            let now = world.now;
+            let connection = world.sides[0].connection.as_mut().expect("opened");
+            let acked = u32::try_from(connection.info().bytes_acked).expect("little");
+            let seq = SeqNumber(ISN.wrapping_add(1 + acked));
+            connection.handle_icmp(now, IcmpError { kind: IcmpKind::TooBig { mtu }, seq });
+            for _ in 0..40 {
+                world.run(Duration::from_millis(50));
+                let told = u32::from(mtu) - HEADER as u32;
+                assert!(info(&world).snd_mss <= told, "{mtu} {algorithm:?} {rate}: {:?}", info(&world));
+            }
+        }
     }
 }

@@ -5,8 +5,7 @@
 
 use smallvec::SmallVec;
 
-use crate::acknowledge::Due;
-use crate::connection::{Connection, Error, Recent, Signals};
+use crate::connection::{Connection, Error, Signals};
 use crate::discard::Discard;
 use crate::payload::Payload;
 use crate::reset::reset_for;
@@ -32,16 +31,17 @@ pub(super) struct Place {
 impl<P: Payload> Connection<P> {
     /// A segment arrived. `Err`: it, or its text, was not used; it may still have to be answered.
     pub fn handle_segment(&mut self, now: Instant, segment: Segment<P>) -> Result<Signals, Discard> {
-        self.segments_in = self.segments_in.wrapping_add(1);
+        self.beat.segments_in = self.beat.segments_in.wrapping_add(1);
         #[cfg(test)]
-        if self.long_way && self.state.is_synchronized() {
+        if self.long_way && self.beat.state.is_synchronized() {
+            self.unexpected = self.unexpected.wrapping_add(1);
             return self.arrival(now, segment);
         }
-        if let Some(place) = self.expects(&segment) {
-            self.expected = self.expected.wrapping_add(1);
-            return Ok(self.arrival_of_expected(now, &place, segment));
+        if let Some(expected) = self.expects(&segment) {
+            return Ok(self.arrival_of_expected(now, expected, segment));
         }
-        match self.state {
+        self.unexpected = self.unexpected.wrapping_add(1);
+        match self.beat.state {
             State::Closed => Err(Discard::Closed),
             State::SynSent => self.arrival_in_syn_sent(now, &segment),
             _ => self.arrival(now, segment),
@@ -60,12 +60,12 @@ impl<P: Payload> Connection<P> {
         self.check_syn(now, header)?;
         self.check_timestamp(now, header, &place)?;
         self.check_sequence(now, &place)?;
-        self.note_timestamp(now, header, &place);
-        if self.notification.on_segment(header.flags, segment.ecn, place.text) {
-            self.acknowledge.now = true;
+        self.note_timestamp(header, &place);
+        if self.beat.notification.on_segment(header.flags, segment.ecn, place.text) {
+            self.receive.acknowledge.now = true;
         }
         let signals = self.arrival_of_ack(now, header, &place)?;
-        if self.state == State::Closed {
+        if self.beat.state == State::Closed {
             return Ok(signals);
         }
         // Urgent data is read in line with the rest (RFC 6093, 6), so the pointer means nothing here.
@@ -95,8 +95,8 @@ impl<P: Payload> Connection<P> {
         }
         // 3.2: "If a non-<RST> segment is received without a TSopt, a TCP SHOULD silently drop the segment."
         let timestamp = header.options.timestamp.ok_or(Discard::TimestampMissing)?;
-        let older = timestamp.value.wrapping_sub(self.recent.value).cast_signed() < 0;
-        if !older || self.recent.is_outdated(now) {
+        let older = timestamp.value.wrapping_sub(self.beat.recent).cast_signed() < 0;
+        if !older || self.beat.is_outdated(now) {
             return Ok(());
         }
         if place.end > place.start {
@@ -107,7 +107,7 @@ impl<P: Payload> Connection<P> {
 
     /// RFC 5961, 3.2: a RST counts at RCV.NXT exactly; elsewhere in the window it is challenged; outside it is dropped.
     fn arrival_of_reset(&mut self, now: Instant, place: &Place) -> Result<Signals, Discard> {
-        if self.state == State::TimeWait {
+        if self.beat.state == State::TimeWait {
             // RFC 1337, fix F1: "Ignore RST segments in TIME-WAIT state."
             return Err(Discard::TimeWaitReset);
         }
@@ -116,7 +116,7 @@ impl<P: Payload> Connection<P> {
             // A FIN of ours acknowledged or not, there is nobody left to wait for.
             return Ok(self.fail(Error::Reset));
         }
-        if place.start > next && place.start < self.receive.window().right() {
+        if place.start > next && place.start < self.receive.right() {
             self.challenge(now);
             return Err(Discard::ResetChallenged);
         }
@@ -130,7 +130,7 @@ impl<P: Payload> Connection<P> {
             return Ok(());
         }
         let known = self.met && self.peer.seq() == header.seq;
-        if self.state == State::SynReceived && known && header.flags.contains(Flags::ACK) {
+        if self.beat.state == State::SynReceived && known && header.flags.contains(Flags::ACK) {
             return Ok(());
         }
         self.challenge(now);
@@ -141,10 +141,10 @@ impl<P: Payload> Connection<P> {
     /// acknowledgment we sent was in the window when it was sent, if it has no text; and at a closed window a segment that
     /// begins right there is looked at for its ACK, and its FIN needs no room.
     fn check_sequence(&mut self, now: Instant, place: &Place) -> Result<(), Discard> {
-        let (next, window) = (self.receive.next(), self.receive.window());
+        let (next, acked, right) = (self.receive.next(), self.receive.acked(), self.receive.right());
         let empty = place.end == place.start;
-        let too_old = if empty { place.start < window.acked() } else { place.end <= next };
-        let too_far = place.start > window.right() || (place.start == window.right() && !empty && place.start != next);
+        let too_old = if empty { place.start < acked } else { place.end <= next };
+        let too_far = place.start > right || (place.start == right && !empty && place.start != next);
         if !too_old && !too_far {
             return Ok(());
         }
@@ -152,10 +152,10 @@ impl<P: Payload> Connection<P> {
         if too_far {
             return Err(Discard::BeyondWindow);
         }
-        if self.state == State::TimeWait && place.fin {
+        if self.beat.state == State::TimeWait && place.fin {
             // "The only thing that can arrive in this state is a retransmission of the remote FIN. Acknowledge it, and
             // restart the 2 MSL timeout."
-            self.timers.set(Timer::TimeWait, now + self.terms.time_wait());
+            self.beat.timers.set(Timer::TimeWait, now + self.terms.time_wait());
         }
         Err(Discard::Duplicate)
     }
@@ -164,7 +164,7 @@ impl<P: Payload> Connection<P> {
     /// our acknowledgment was lost; without text it may be half of an ACK loop, and is limited.
     fn answer_unacceptable(&mut self, now: Instant, place: &Place) {
         if place.end > place.start {
-            self.acknowledge.on_disorder();
+            self.receive.acknowledge.on_disorder();
             let known = place.end.min(self.receive.next());
             if place.text > 0 && place.start < known {
                 self.receive.on_duplicate(place.start, known);
@@ -175,11 +175,9 @@ impl<P: Payload> Connection<P> {
     }
 
     /// RFC 7323, 4.3: "If SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent, then SEG.TSval is copied to TS.Recent".
-    pub(super) fn note_timestamp(&mut self, now: Instant, header: &Header, place: &Place) {
-        let Some(timestamp) = header.options.timestamp.filter(|_| self.agreed.timestamps) else { return };
-        if place.start <= self.receive.window().acked() {
-            self.recent = Recent { value: timestamp.value, at: now.tick() };
-        }
+    pub(super) fn note_timestamp(&mut self, header: &Header, place: &Place) {
+        let Connection { receive, beat, .. } = self;
+        beat.note_timestamp(header, place, receive.acked());
     }
 
     /// RFC 9293, 3.10.7.4, fifth: check the ACK field.
@@ -187,12 +185,12 @@ impl<P: Payload> Connection<P> {
         if !header.flags.contains(Flags::ACK) {
             return Err(Discard::NoAck);
         }
-        let una = self.transmit.una;
+        let una = self.transmit.head.una;
         let ack = una.near(header.ack);
         let mut signals = Signals::empty();
-        if self.state == State::SynReceived {
+        if self.beat.state == State::SynReceived {
             // "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED ... If not acceptable, form a reset segment".
-            if ack <= una || ack > self.transmit.nxt {
+            if ack <= una || ack > self.transmit.head.nxt() {
                 self.aside = reset_for(header, 0).map(Box::new);
                 return Err(Discard::HandshakeAck);
             }
@@ -201,7 +199,7 @@ impl<P: Payload> Connection<P> {
         }
         // RFC 5961, 5.2: acceptable if "((SND.UNA - MAX.SND.WND) <= SEG.ACK <= SND.NXT)"; all others "MUST be discarded and an
         // ACK sent back".
-        if ack > self.transmit.nxt {
+        if ack > self.transmit.head.nxt() {
             self.challenge(now);
             return Err(Discard::AckAhead);
         }
@@ -209,8 +207,8 @@ impl<P: Payload> Connection<P> {
             self.challenge(now);
             return Err(Discard::AckStale);
         }
-        (self.heard, self.last_heard, self.probes) = (true, now.tick(), 0);
-        let old = ack < self.transmit.una;
+        self.beat.note_heard(now);
+        let old = ack < self.transmit.head.una;
         if !old {
             signals |= self.take_ack(now, header, place, ack);
         }
@@ -230,18 +228,18 @@ impl<P: Payload> Connection<P> {
             sack: &header.options.sack,
             echo: header.options.timestamp.filter(|_| self.agreed.timestamps).map(|timestamp| timestamp.echo),
             carries: place.end > place.start,
-            congestion: self.notification.agreed && header.flags.contains(Flags::ECE),
+            congestion: self.beat.notification.is_agreed() && header.flags.contains(Flags::ECE),
         };
         let acked = self.transmit.on_ack(&facts);
         match acked.reordering {
-            Some(at) => self.timers.set(Timer::Reordering, at),
-            None => self.timers.stop(Timer::Reordering),
+            Some(at) => self.beat.timers.set(Timer::Reordering, at),
+            None => self.beat.timers.stop(Timer::Reordering),
         }
         if acked.advanced {
             // RFC 6298, 5.3: "When an ACK is received that acknowledges new data, restart the retransmission timer".
             self.retries = 0;
             for timer in [Timer::Retransmit, Timer::LossProbe, Timer::UserTimeout] {
-                self.timers.stop(timer);
+                self.beat.timers.stop(timer);
             }
         }
         let mut signals = Signals::empty();
@@ -252,7 +250,7 @@ impl<P: Payload> Connection<P> {
         if !had_room && self.transmit.room(initial) > 0 {
             signals |= Signals::WRITABLE;
         }
-        if matches!(self.state, State::Closed | State::TimeWait) {
+        if matches!(self.beat.state, State::Closed | State::TimeWait) {
             signals |= Signals::CLOSED;
         }
         signals
@@ -263,12 +261,12 @@ impl<P: Payload> Connection<P> {
         if place.end == place.start {
             return Ok(Signals::empty());
         }
-        if !self.state.may_receive() {
+        if !self.beat.state.may_receive() {
             // "This should not occur since a FIN has been received from the remote side. Ignore the segment text."
-            self.acknowledge.on_disorder();
+            self.receive.acknowledge.on_disorder();
             return Err(Discard::AfterFin);
         }
-        if self.deaf && place.text > 0 {
+        if self.is_deaf() && place.text > 0 {
             // RFC 9293, 3.10.4: the application closed; "if data arrives ... a RST should be sent" (RFC 2525, 2.17).
             return Ok(self.give_up(Error::Reset));
         }
@@ -279,10 +277,10 @@ impl<P: Payload> Connection<P> {
             self.on_in_order(now, arrival.in_order);
         }
         if arrival.disorder || arrival.refused.is_some() {
-            self.acknowledge.on_disorder();
+            self.receive.acknowledge.on_disorder();
         }
         if arrival.fin {
-            self.acknowledge.now = true;
+            self.receive.acknowledge.now = true;
             signals |= Signals::PEER_FINISHED | self.on_fin(now);
         }
         match arrival.refused {
@@ -293,17 +291,14 @@ impl<P: Payload> Connection<P> {
 
     /// RCV.NXT moved by so many bytes of text: when to acknowledge them.
     pub(super) fn on_in_order(&mut self, now: Instant, bytes: u64) {
-        let delay = self.terms.delayed_ack();
-        self.acknowledge.now |= delay.is_zero();
-        if self.acknowledge.on_data(u32::try_from(bytes).unwrap_or(u32::MAX)) == Due::Later {
-            self.timers.set_if_stopped(Timer::DelayedAck, now + delay);
-        }
+        let Connection { receive, beat, .. } = self;
+        beat.on_in_order(now, &mut receive.acknowledge, bytes);
     }
 
     /// An answer that anybody could have provoked: an acknowledgment, if the limit allows (RFC 5961, 7).
     pub(super) fn challenge(&mut self, now: Instant) {
         if self.challenge.allow(now) {
-            self.acknowledge.now = true;
+            self.receive.acknowledge.now = true;
         }
     }
 }

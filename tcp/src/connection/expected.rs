@@ -8,59 +8,42 @@
 //! segments. Whatever is not plain here is left to `arrival.rs`; that costs time, never correctness.
 
 use crate::connection::arrival::Place;
+use crate::connection::hot::Hot;
 use crate::connection::{Connection, Signals};
 use crate::payload::Payload;
-use crate::segment::{Ecn, Flags, Header, Segment};
-use crate::state::State;
+use crate::segment::Segment;
+use crate::seq::Position;
 use crate::time::Instant;
-use crate::timers::Timer;
 
 impl<P: Payload> Connection<P> {
-    /// Where the segment lies, if it is one that was expected.
-    pub(super) fn expects(&self, segment: &Segment<P>) -> Option<Place> {
-        let header = &segment.header;
-        let plain = self.state == State::Established
-            && header.flags.difference(Flags::PSH) == Flags::ACK
-            && header.seq == self.receive.next().seq()
-            && header.options.sack.is_empty()
-            && segment.ecn != Ecn::CongestionExperienced
-            && !self.deaf;
-        if !plain || !self.is_timely(header) {
-            return None;
-        }
-        let ack = self.transmit.una.near(header.ack);
-        if ack < self.transmit.una || ack > self.transmit.nxt {
-            return None;
-        }
-        let start = self.receive.next();
-        let text = segment.payload.iter().map(|piece| piece.len() as u64).sum();
-        let place = Place { start, end: start + text, text, fin: false };
-        (text == 0 || self.receive.expects(text, segment.payload.len())).then_some(place)
+    fn hot(&mut self) -> Hot<'_, P> {
+        Hot { receive: &mut self.receive, beat: &mut self.beat, head: &mut self.transmit.head }
     }
 
-    /// RFC 7323: a timestamp if they are in use, not older than the last one.
-    fn is_timely(&self, header: &Header) -> bool {
-        let older = |value: u32| value.wrapping_sub(self.recent.value).cast_signed() < 0;
-        !self.agreed.timestamps || header.options.timestamp.is_some_and(|timestamp| !older(timestamp.value))
+    /// Where the segment lies, if it is one that was expected; and its acknowledgment.
+    pub(super) fn expects(&mut self, segment: &Segment<P>) -> Option<(Place, Position)> {
+        self.hot().expects(segment)
     }
 
     /// Takes it.
-    pub(super) fn arrival_of_expected(&mut self, now: Instant, place: &Place, segment: Segment<P>) -> Signals {
+    pub(super) fn arrival_of_expected(
+        &mut self,
+        now: Instant,
+        (place, ack): (Place, Position),
+        segment: Segment<P>,
+    ) -> Signals {
         let header = &segment.header;
-        self.note_timestamp(now, header, place);
-        (self.heard, self.last_heard, self.probes) = (true, now.tick(), 0);
-        let ack = self.transmit.una.near(header.ack);
-        let news = ack > self.transmit.una || place.text == 0 || !self.transmit.is_calm();
         let mut signals = Signals::empty();
-        if news {
-            signals |= self.take_ack(now, header, place, ack);
+        self.hot().note(now, header, &place);
+        // Outside of the hot lines only when something is in flight.
+        let quiet = ack == self.transmit.head.nxt() || self.transmit.is_calm();
+        if self.hot().is_news(&place, ack, quiet) {
+            signals |= self.take_ack(now, header, &place, ack);
         } else {
-            self.transmit.note_window(place.start, ack, header.window);
-            self.timers.stop(Timer::Reordering);
+            self.hot().note_window(&place, ack, header.window);
         }
         if place.text > 0 {
-            self.receive.take_expected(place.end, segment.payload);
-            self.on_in_order(now, place.text);
+            self.hot().take_text(now, &place, segment);
             signals |= Signals::READABLE;
         }
         signals

@@ -1,7 +1,8 @@
 //! Until both SYNs are acknowledged: RFC 9293, 3.10.7.3 (SYN-SENT) and what is special in SYN-RECEIVED.
 
 use crate::config::Config;
-use crate::connection::{Connection, Error, Recent, Signals};
+use crate::connection::hot::Marks;
+use crate::connection::{Connection, Error, Signals};
 use crate::discard::Discard;
 use crate::ecn::Notification;
 use crate::open::{Agreed, CompactSyn, Opening, PeerSyn};
@@ -31,16 +32,16 @@ impl<P: Payload> Connection<P> {
         let mut connection = Connection::accept(at, ports, config, syn, opening);
         connection.poll_syn(at);
         connection.syn_tries = sent.map_or(0, |(_, tries)| tries);
-        connection.last_heard = now.tick();
+        connection.beat.last_heard = now.tick();
         connection
     }
 
     /// RFC 9293, 3.10.7.3: the answer to our SYN.
     pub(super) fn arrival_in_syn_sent(&mut self, now: Instant, segment: &Segment<P>) -> Result<Signals, Discard> {
         let header = &segment.header;
-        let ack = header.flags.contains(Flags::ACK).then(|| self.transmit.una.near(header.ack));
+        let ack = header.flags.contains(Flags::ACK).then(|| self.transmit.head.una.near(header.ack));
         // First, check the ACK bit: "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset (unless the RST bit is set)".
-        if ack.is_some_and(|ack| ack <= self.transmit.una || ack > self.transmit.nxt) {
+        if ack.is_some_and(|ack| ack <= self.transmit.head.una || ack > self.transmit.head.nxt()) {
             self.aside = reset_for(header, 0).map(Box::new);
             return Err(Discard::HandshakeAck);
         }
@@ -57,15 +58,15 @@ impl<P: Payload> Connection<P> {
         }
         self.take_syn(now, header);
         if ack.is_some() {
-            self.notification.on_syn_ack(self.terms.ecn, self.syn_tries, &PeerSyn::from(header));
+            self.beat.notification.on_syn_ack(self.terms.ecn, self.syn_tries, &PeerSyn::from(header));
             self.go(Event::SynAck);
-            self.acknowledge.now = true;
+            self.receive.acknowledge.now = true;
             return Ok(self.establish(now));
         }
         // "Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment": simultaneous open.
         self.go(Event::Syn);
-        self.syn_due = true;
-        self.timers.stop(Timer::Handshake);
+        (self.syn_due, self.crossed) = (true, true);
+        self.beat.timers.stop(Timer::Handshake);
         Ok(Signals::empty())
     }
 
@@ -73,34 +74,34 @@ impl<P: Payload> Connection<P> {
     pub(super) fn take_syn(&mut self, now: Instant, header: &Header) {
         self.agreed = Agreed::new(&self.opening.opening(), &header.options, self.terms.mss_max);
         let irs = Position::of_syn(header.seq);
-        self.receive = Receive::new(
-            irs + 1,
-            self.terms.receive_buffer.min(self.terms.initial_buffer()),
-            self.agreed.receive_shift,
-        );
+        let buffer = self.terms.receive_buffer.min(self.terms.initial_buffer());
+        let acknowledge = self.receive.acknowledge.clone();
+        self.receive = Receive::new(irs + 1, buffer, self.agreed.receive_shift, acknowledge);
         // The window of a segment with SYN is never scaled (RFC 7323, 2.2).
-        let window = SendWindow::new(self.agreed.send_shift, self.transmit.nxt, header.window, irs);
+        let window = SendWindow::new(self.agreed.send_shift, self.transmit.head.nxt(), header.window, irs);
         let (algorithm, probing) = (self.terms.congestion, self.terms.path_mtu_probing);
         self.transmit.agree(&self.agreed, self.opening.opening().timestamp, algorithm, probing, window);
         if let Some(Timestamp { value, .. }) = header.options.timestamp {
-            self.recent = Recent { value, at: now.tick() };
+            self.beat.recent = value;
         }
         (self.peer, self.met) = (CompactSyn::from(header), true);
-        self.last_heard = now.tick();
+        self.beat.marks.set(Marks::STAMPS, self.agreed.timestamps);
+        self.beat.last_heard = now.tick();
     }
 
     /// Our SYN is acknowledged.
     pub(super) fn establish(&mut self, now: Instant) -> Signals {
-        let resent = self.syn_tries > 1;
+        let resent = self.syn_tries > 1 + u8::from(self.crossed);
         self.retries = 0;
-        if !resent && self.syn_tries > 0 {
+        // RFC 6298, 3 (Karn): of a SYN and a SYN-ACK with the same number nobody knows which was acknowledged; lost is neither.
+        if self.syn_tries == 1 {
             self.transmit.rtt.sample(now, now - self.transmit.last_sent(), 1);
         }
         self.transmit.establish(resent);
-        self.timers.stop(Timer::Handshake);
+        self.beat.timers.stop(Timer::Handshake);
         self.syn_due = false;
         if let Some(keepalive) = self.terms.keepalive() {
-            self.timers.set(Timer::KeepAlive, now + keepalive.idle);
+            self.beat.timers.set(Timer::KeepAlive, now + keepalive.idle);
         }
         if self.transmit.is_finishing() {
             self.go(Event::Close);
@@ -112,7 +113,7 @@ impl<P: Payload> Connection<P> {
     /// SYN-ACK: then the rest of it counts.
     pub(super) fn repeated_syn(&mut self, now: Instant, header: &Header) -> Option<Discard> {
         let known = self.met && self.peer.seq() == header.seq;
-        if self.state != State::SynReceived || !known || !header.flags.contains(Flags::SYN) {
+        if self.beat.state != State::SynReceived || !known || !header.flags.contains(Flags::SYN) {
             return None;
         }
         if header.flags.contains(Flags::RST) || header.flags.contains(Flags::ACK) {
@@ -133,25 +134,25 @@ impl<P: Payload> Connection<P> {
             self.transmit.on_syn_sent(now);
         }
         self.syn_tries = self.syn_tries.saturating_add(1);
-        self.timers.set(Timer::Handshake, now + self.transmit.rtt.timeout());
+        self.beat.timers.set(Timer::Handshake, now + self.transmit.rtt.timeout());
         let opening = self.opening.opening();
         let isn = opening.isn;
-        let mut header = if self.state == State::SynReceived {
-            self.acknowledge.on_sent();
+        let mut header = if self.beat.state == State::SynReceived {
+            self.receive.acknowledge.on_sent();
             self.bare(isn, self.receive.next().seq(), Flags::SYN | Flags::ACK)
         } else {
             self.bare(isn, crate::SeqNumber(0), Flags::SYN)
         };
         header.window = self.receive.offer_on_syn();
-        let answered = self.peer_syn().filter(|_| self.state == State::SynReceived);
+        let answered = self.peer_syn().filter(|_| self.beat.state == State::SynReceived);
         header.flags |= match &answered {
-            Some(peer) => self.notification.accept(self.terms.ecn, peer),
+            Some(peer) => self.beat.notification.accept(self.terms.ecn, peer),
             None => Notification::on_syn(self.terms.ecn, self.syn_tries),
         };
         let theirs = answered.map(|peer| peer.options);
         header.options = opening.options(now, theirs.as_ref());
         if let Some(timestamp) = &mut header.options.timestamp {
-            timestamp.echo = if theirs.is_some() { self.recent.value } else { 0 };
+            timestamp.echo = if theirs.is_some() { self.beat.recent } else { 0 };
         }
         Some(header)
     }

@@ -30,6 +30,8 @@ pub(crate) struct Record {
     pub(crate) isn: SeqNumber,
     /// SYN-ACKs sent, the first one when, and the last.
     pub(crate) tries: u8,
+    /// RSTs that were challenged.
+    challenges: u8,
     pub(crate) first: Instant,
     pub(crate) last: Instant,
     before: u32,
@@ -71,6 +73,7 @@ impl Record {
             syn: syn.into(),
             isn,
             tries: 1,
+            challenges: 0,
             first: now,
             last: now,
             before: NONE,
@@ -181,6 +184,14 @@ impl HalfOpen {
         record.tries = (record.tries + 1).min(limits::SYN_ACK_TRIES_MAX);
         record.last = now;
         self.append(at);
+    }
+
+    /// Whether a RST for it may be challenged once more; counts it. RFC 5961, 7: a limit; a record lives two minutes.
+    pub(crate) fn may_challenge(&mut self, at: u32) -> bool {
+        let record = &mut self.records[at as usize];
+        let may = record.challenges < limits::CHALLENGE_ACKS_MAX;
+        record.challenges += u8::from(may);
+        may
     }
 
     /// The record whose time comes first.

@@ -200,9 +200,15 @@ fn resets_and_nonsense() {
     let syn = syn(1, full());
     let answer = reply(give(&mut listener, START, syn, b""));
     // RFC 5961: a RST that only guesses leaves the record; the right one removes it.
-    for (seq, left) in [(500, 1), (0, 0)] {
-        let reset = Header { flags: Flags::RST, seq: SeqNumber(seq), ..syn };
-        assert_eq!(refusal(give(&mut listener, START, reset, b"")), Refusal::Reset);
+    let reset = |seq| Header { flags: Flags::RST, seq: SeqNumber(seq), ..syn };
+    let right = syn.seq.0.wrapping_add(1);
+    for _ in 0..limits::CHALLENGE_ACKS_MAX {
+        let challenge = reply(give(&mut listener, START, reset(right.wrapping_add(500)), b""));
+        let expected = (Flags::ACK, answer.seq + 1, syn.seq + 1, answer.options.timestamp);
+        assert_eq!((challenge.flags, challenge.seq, challenge.ack, challenge.options.timestamp), expected);
+    }
+    for (seq, left) in [(right.wrapping_add(500), 1), (right.wrapping_sub(1), 1), (right, 0)] {
+        assert_eq!(refusal(give(&mut listener, START, reset(seq), b"")), Refusal::Reset);
         assert_eq!(listener.half_open(), left);
     }
     let reset = reply(give(&mut listener, START, last_ack(&syn, &answer), b""));

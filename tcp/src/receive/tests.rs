@@ -9,7 +9,7 @@ fn at(offset: u64) -> Position {
 }
 
 fn receive(buffer: u32) -> Receive<Bytes> {
-    let mut receive = Receive::new(at(0), buffer, 0);
+    let mut receive = Receive::new(at(0), buffer, 0, Acknowledge::new(1_460, Duration::ZERO));
     receive.offer(100);
     receive
 }

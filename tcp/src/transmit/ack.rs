@@ -49,8 +49,45 @@ struct Evidence {
 }
 
 impl<P: Payload> Transmit<P> {
+    /// Nearly always something new was acknowledged, once sent and in order, and that is all; `on_any_ack` does the same.
     pub(crate) fn on_ack(&mut self, facts: &AckFacts<'_>) -> Acked {
-        let una = self.una;
+        #[cfg(test)]
+        if self.long_way {
+            return self.on_any_ack(facts);
+        }
+        let plain = facts.ack > self.head.una
+            && facts.sack.is_empty()
+            && !facts.congestion
+            && !self.recovery.is_held()
+            && self.board.is_plain()
+            && !self.mtu.is_searching();
+        if plain { self.on_plain_ack(facts) } else { self.on_any_ack(facts) }
+    }
+
+    /// An acknowledgment of something new while nothing is being repaired or found out.
+    fn on_plain_ack(&mut self, facts: &AckFacts<'_>) -> Acked {
+        let una = self.head.una;
+        let flight = self.head.nxt() - una;
+        let limited = self.is_limited(flight);
+        self.head.una = facts.ack;
+        let plain = self.board.held().map(|board| board.acknowledge_plain(facts.ack)).unwrap_or_default();
+        self.buffer.release(facts.ack);
+        self.rtt.forget_backoff();
+        self.head.window.update(facts.seq, facts.ack, facts.window);
+        let sample = plain.latest_once.map(|at| facts.now - at);
+        let first = plain.first_once.filter(|_| !plain.ambiguous).map(|at| facts.now - at);
+        self.measure(facts, first, sample, flight);
+        let bytes = facts.ack - una;
+        self.note_use(facts.now, bytes, limited);
+        if limited {
+            self.grow(facts.now, bytes, sample);
+        }
+        Acked { advanced: true, reordering: None }
+    }
+
+    /// In full.
+    pub(super) fn on_any_ack(&mut self, facts: &AckFacts<'_>) -> Acked {
+        let una = self.head.una;
         let flight = self.in_flight();
         let was_limited = self.is_limited(flight);
         let lost = self.board.lost();
@@ -58,7 +95,7 @@ impl<P: Payload> Transmit<P> {
 
         let advanced = facts.ack > una;
         if advanced {
-            self.una = facts.ack;
+            self.head.una = facts.ack;
             if let Some(board) = self.board.held() {
                 board.acknowledge(facts.ack, &mut delivered);
             }
@@ -66,10 +103,17 @@ impl<P: Payload> Transmit<P> {
             self.rtt.forget_backoff();
         }
         let duplicate = self.take_sack(facts, &mut delivered);
-        let window_moved = self.window.update(facts.seq, facts.ack, facts.window);
-        let sample = self.measure(facts, &delivered, advanced, flight);
+        let window_moved = self.head.window.update(facts.seq, facts.ack, facts.window);
+        let sample = delivered.latest_once.map(|(at, _)| facts.now - at);
+        if advanced {
+            let first = delivered.first_once.filter(|_| !delivered.ambiguous).map(|at| facts.now - at);
+            self.measure(facts, first, sample, flight);
+        } else if let Some(sample) = sample {
+            self.rtt.note_min(facts.now, sample);
+        }
 
-        let repeated = !advanced && !facts.carries && !window_moved && facts.ack == self.una && !self.board.is_empty();
+        let repeated =
+            !advanced && !facts.carries && !window_moved && facts.ack == self.head.una && !self.board.is_empty();
         if !self.sack {
             self.count_duplicates(repeated, facts.ack - una, &mut delivered);
         }
@@ -78,13 +122,13 @@ impl<P: Payload> Transmit<P> {
             self.undo();
         }
         self.test_timeout(facts.now, advanced, repeated, delivered.latest_once.is_some());
-        let repaired = self.recovery.phase != Phase::Open && self.una >= self.recovery.point && advanced;
+        let repaired = self.recovery.phase != Phase::Open && self.head.una >= self.recovery.point && advanced;
         if repaired {
             self.leave_recovery();
         }
         let reordering = if self.sack { self.detect_losses(facts, &delivered) } else { None };
 
-        if advanced && let Outcome::Carried(segment) = self.mtu.on_acknowledged(facts.now, self.una) {
+        if advanced && let Outcome::Carried(segment) = self.mtu.on_acknowledged(facts.now, self.head.una) {
             self.widen(segment);
         }
         if self.recovery.phase == Phase::Open && self.board.lost() > lost && !self.is_probe_lost(facts.now) {
@@ -103,6 +147,7 @@ impl<P: Payload> Transmit<P> {
         if facts.congestion {
             self.on_congestion(facts.now);
         }
+        self.forget_recovery();
         Acked { advanced, reordering }
     }
 
@@ -110,11 +155,6 @@ impl<P: Payload> Transmit<P> {
     pub(crate) fn is_calm(&self) -> bool {
         let quiet = !self.recovery.is_held() || (self.board.is_empty() && self.recovery.is_calm());
         quiet && !self.congestion.is_model()
-    }
-
-    /// The window that such a segment tells.
-    pub(crate) fn note_window(&mut self, seq: Position, ack: Position, field: u16) {
-        self.window.update(seq, ack, field);
     }
 
     /// Marks what the blocks say; gives the block that reports a duplicate (RFC 2883, 4: the first, if it lies below the
@@ -130,38 +170,28 @@ impl<P: Payload> Transmit<P> {
         let duplicate = (start < end && (end <= facts.ack || inside_second)).then_some((start, end));
         for &(start, end) in blocks.iter().skip(usize::from(duplicate.is_some())) {
             // CVE-2019-11477 and the like: a block is a claim of the peer, only what is in flight can be true of it.
-            let (start, end) = (near(start).max(self.una), near(end));
-            if start < end && end <= self.nxt {
+            let (start, end) = (near(start).max(self.head.una), near(end));
+            if start < end && end <= self.head.nxt() {
                 self.board.sack(start, end, delivered);
             }
         }
         if duplicate.is_some() {
             self.counts.duplicates += 1;
-            self.recovery.rack.on_dsack(self.una, self.nxt);
+            self.recovery.rack.on_dsack(self.head.una, self.head.nxt());
         }
         duplicate
     }
 
-    /// RFC 6298, 3 and RFC 7323, 4: a sample from what was sent once, or from the echo when SND.UNA moved.
-    fn measure(
-        &mut self,
-        facts: &AckFacts<'_>,
-        delivered: &Delivered,
-        advanced: bool,
-        flight: u64,
-    ) -> Option<Duration> {
-        let segments = flight.div_ceil(self.segment());
-        let latest = delivered.latest_once.map(|(at, _)| facts.now - at);
-        if advanced {
-            let first = delivered.first_once.filter(|_| !delivered.ambiguous).map(|at| facts.now - at);
-            if let Some(sample) = first.or_else(|| self.echoed(facts)) {
-                self.rtt.sample(facts.now, sample, segments);
-            }
+    /// RFC 6298, 3 and RFC 7323, 4: SND.UNA moved: a sample from the first that was sent once, or from the echo; the latest is
+    /// the shortest.
+    fn measure(&mut self, facts: &AckFacts<'_>, first: Option<Duration>, latest: Option<Duration>, flight: u64) {
+        if let Some(sample) = first.or_else(|| self.echoed(facts)) {
+            let segments = flight.div_ceil(self.segment());
+            self.rtt.sample(facts.now, sample, segments);
         }
-        if let Some(sample) = latest {
-            self.rtt.note_min(facts.now, sample);
+        if let Some(latest) = latest {
+            self.rtt.note_min(facts.now, latest);
         }
-        latest
     }
 
     /// The age of the echo, rounded up to the tick of the clock.
@@ -183,14 +213,14 @@ impl<P: Payload> Transmit<P> {
             // "If the Cumulative Acknowledgment field covers more than recover": later duplicates are our own doing.
             if recovery.phase == Phase::Open
                 && recovery.duplicates == limits::DUPACK_THRESHOLD
-                && self.una > recovery.point
+                && self.head.una > recovery.point
             {
                 self.board.lose_front(segment);
             }
         } else if acked > 0 {
             let Some(recovery) = self.recovery.held() else { return };
             delivered.bytes = acked.saturating_sub(recovery.assumed).max(acked.min(segment));
-            if recovery.phase == Phase::Recovery && self.una < recovery.point {
+            if recovery.phase == Phase::Recovery && self.head.una < recovery.point {
                 // A partial acknowledgment: "retransmit the first unacknowledged segment".
                 recovery.assumed = recovery.assumed.saturating_sub(acked.saturating_sub(segment));
                 self.board.lose_front(segment);
@@ -239,7 +269,7 @@ impl<P: Payload> Transmit<P> {
 
     /// RFC 5682, 2.1: goes on with finding out whether the timeout was needless.
     fn test_timeout(&mut self, now: Instant, advanced: bool, repeated: bool, once: bool) {
-        let (una, has_new) = (self.una, self.may_send_new());
+        let (una, has_new) = (self.head.una, self.may_send_new());
         let Some(forward) = self.recovery.held().and_then(|recovery| recovery.forward.as_mut()) else { return };
         match forward.on_ack(&Seen { una, advanced, repeated, once, has_new }) {
             Verdict::Wait => {}
@@ -262,6 +292,15 @@ impl<P: Payload> Transmit<P> {
         self.recovery.end();
     }
 
+    /// All that was in flight at the last repair has arrived, and the path showed nothing worth remembering: as if it had not
+    /// been, so that acknowledgments are plain again.
+    fn forget_recovery(&mut self) {
+        let over = |recovery: &Recovery, una| recovery.is_calm() && una > recovery.point && una > recovery.reduced_at;
+        if self.recovery.is_held() && self.board.is_plain() && over(&self.recovery, self.head.una) {
+            self.recovery.rest();
+        }
+    }
+
     fn detect_losses(&mut self, facts: &AckFacts<'_>, delivered: &Delivered) -> Option<Instant> {
         if !self.recovery.is_held() && self.board.sacked() == 0 && facts.sack.is_empty() {
             // Everything arrived in the order in which it was sent, once: nothing in flight was sent before what arrived.
@@ -279,7 +318,7 @@ impl<P: Payload> Transmit<P> {
     /// more than once every round-trip time)"; a loss in the same window was the reaction already.
     fn on_congestion(&mut self, now: Instant) {
         self.ecn = true;
-        if self.recovery.phase != Phase::Open || self.una <= self.recovery.reduced_at {
+        if self.recovery.phase != Phase::Open || self.head.una <= self.recovery.reduced_at {
             return;
         }
         self.congestion.on_mark(now, self.board_outstanding());
@@ -288,7 +327,7 @@ impl<P: Payload> Transmit<P> {
 
     fn note_use(&mut self, now: Instant, acked: u64, limited: bool) {
         let smoothed = self.rtt.smoothed().unwrap_or_default();
-        self.congestion.on_use(&Use { now, acked, una: self.una, nxt: self.nxt, smoothed, limited });
+        self.congestion.on_use(&Use { now, acked, una: self.head.una, nxt: self.head.nxt(), smoothed, limited });
     }
 
     /// During recovery PRR sets the window. Otherwise it grows by what this acknowledgment delivered, if SND.UNA moved
@@ -305,10 +344,14 @@ impl<P: Payload> Transmit<P> {
             let window = self.recovery.prr.window(bytes, safe, in_flight, threshold, segment);
             self.congestion.set_window(window);
         } else if evidence.was_limited && evidence.advanced {
-            let smoothed = self.rtt.smoothed().unwrap_or_default();
-            let (una, nxt, sample) = (self.una, self.nxt, evidence.sample);
-            self.congestion.grow(&Growth { now, bytes, sample, smoothed, una, nxt });
+            self.grow(now, bytes, evidence.sample);
         }
+    }
+
+    fn grow(&mut self, now: Instant, bytes: u64, sample: Option<Duration>) {
+        let smoothed = self.rtt.smoothed().unwrap_or_default();
+        let (una, nxt) = (self.head.una, self.head.nxt());
+        self.congestion.grow(&Growth { now, bytes, sample, smoothed, una, nxt });
     }
 
     fn adjust_model(&mut self, now: Instant, delivered: &Delivered, evidence: &Evidence, window_limited: bool) {
@@ -339,7 +382,7 @@ impl<P: Payload> Transmit<P> {
         let window = self.congestion.window();
         self.recovery.phase == Phase::Loss
             || (self.congestion.in_slow_start() && window < 2 * flight)
-            || self.una < self.limited
+            || self.head.una < self.limited
     }
 
     /// RFC 8985, 6.2, step 4.

@@ -17,7 +17,7 @@ impl<P: Payload> Transmit<P> {
         self.rtt.back_off();
         let length = self.board.first_length();
         if let Some(base) = self.mtu.on_timeout(now, self.rtt.backoff(), length, self.segment()) {
-            self.shrink(base, self.una);
+            self.shrink(base, self.head.una);
         }
         // RFC 2018, 8: "the data sender SHOULD turn off all of the SACKed bits" when the first segment has one and times out.
         if self.board.has_reneged() {
@@ -28,11 +28,11 @@ impl<P: Payload> Transmit<P> {
         let first = self.recovery.phase == Phase::Open;
         if self.recovery.phase != Phase::Loss {
             let before = self.congestion.on_loss(self.board_outstanding());
-            self.recovery.undo = Some(Undo::new(before, self.una));
+            self.recovery.undo = Some(Undo::new(before, self.head.una));
             self.note_reduced();
         }
         self.congestion.on_timeout();
-        self.recovery.begin(Phase::Loss, self.nxt);
+        self.recovery.begin(Phase::Loss, self.head.nxt());
         (self.recovery.duplicates, self.recovery.assumed) = (0, 0);
         if first && self.board.sacked() == 0 {
             self.board.lose_front(u64::from(self.segment));
@@ -44,7 +44,7 @@ impl<P: Payload> Transmit<P> {
 
     /// What was sent before the repair began and is old enough not to be on its way any more is lost; without SACK, all.
     pub(super) fn lose_all(&mut self, now: Instant) {
-        let (una, sack, window) = (self.una, self.sack, self.reordering_window());
+        let (una, sack, window) = (self.head.una, self.sack, self.reordering_window());
         let smoothed = self.rtt.smoothed().unwrap_or_default();
         let Transmit { board, recovery, .. } = self;
         let recovery: &Recovery = recovery;
@@ -120,8 +120,8 @@ impl<P: Payload> Transmit<P> {
     pub(super) fn enter_recovery(&mut self, delivered: u64) {
         let flight = self.board_outstanding() - self.board.sacked() + delivered;
         let before = self.congestion.on_loss(self.board_outstanding() + delivered);
-        self.recovery.undo = Some(Undo::new(before, self.una));
-        self.recovery.begin(Phase::Recovery, self.nxt);
+        self.recovery.undo = Some(Undo::new(before, self.head.una));
+        self.recovery.begin(Phase::Recovery, self.head.nxt());
         self.recovery.prr = Prr::begin(flight);
         if !self.congestion.is_model() {
             self.congestion.set_window(self.in_flight() + self.segment());
@@ -131,7 +131,7 @@ impl<P: Payload> Transmit<P> {
 
     /// The window was reduced: once for what is in flight now.
     pub(super) fn note_reduced(&mut self) {
-        self.recovery.reduced_at = self.nxt;
+        self.recovery.reduced_at = self.head.nxt();
         self.reduced = self.ecn;
     }
 }

@@ -42,25 +42,25 @@ impl<P: Payload> Transmit<P> {
             return None;
         }
         let limit = limit.min(self.segment());
-        let peer = self.window.right().saturating_since(self.nxt);
+        let peer = self.head.right().saturating_since(self.head.nxt());
         let fresh = limit.min(self.unsent()).min(peer);
         let outgoing = if fresh > 0 && self.board.has_room() {
-            let mut outgoing = self.outgoing(self.nxt, self.nxt + fresh, false);
+            let mut outgoing = self.outgoing(self.head.nxt(), self.head.nxt() + fresh, false);
             outgoing.fin &= peer > fresh;
             self.send_new(now, outgoing);
             outgoing
         } else {
             let (start, end) = self.board.tail(limit)?;
-            if end > self.window.right() {
+            if end > self.head.right() {
                 // A window taken back (RFC 9293, 3.8.6) left the tail outside: the timeout's turn, not another probe's.
-                self.recovery.tail_probe = Some(TailProbe { end: self.nxt, again: false });
+                self.recovery.tail_probe = Some(TailProbe { end: self.head.nxt(), again: false });
                 return None;
             }
             let outgoing = self.outgoing(start, end, true);
             self.send_again(now, outgoing);
             outgoing
         };
-        self.recovery.tail_probe = Some(TailProbe { end: self.nxt, again: outgoing.again });
+        self.recovery.tail_probe = Some(TailProbe { end: self.head.nxt(), again: outgoing.again });
         Some(outgoing)
     }
 
@@ -71,7 +71,8 @@ impl<P: Payload> Transmit<P> {
         let flight = self.in_flight();
         let calm =
             self.sack && self.recovery.phase == Phase::Open && self.board.lost() == 0 && self.board.sacked() == 0;
-        let room = self.congestion.window().saturating_sub(flight).min(self.window.right().saturating_since(self.nxt));
+        let room =
+            self.congestion.window().saturating_sub(flight).min(self.head.right().saturating_since(self.head.nxt()));
         let wide = self.congestion.window() >= limits::PATH_MTU_WINDOW * self.segment();
         if !calm || !wide || limit < size || room < size || self.unsent() < behind || !self.board.has_room() {
             return None;
@@ -79,7 +80,7 @@ impl<P: Payload> Transmit<P> {
         if !self.is_in_pace(now) {
             return None;
         }
-        let outgoing = self.outgoing(self.nxt, self.nxt + size, false);
+        let outgoing = self.outgoing(self.head.nxt(), self.head.nxt() + size, false);
         self.send_new(now, outgoing);
         self.mtu.on_sent(outgoing.start, outgoing.end);
         self.cut = length_of(size);
@@ -96,10 +97,10 @@ impl<P: Payload> Transmit<P> {
         if most == 0 && self.recovery.force {
             most = step;
         }
-        let peer = self.window.right().saturating_since(start);
+        let peer = self.head.right().saturating_since(start);
         if peer > 0 {
             most = most.min(peer);
-        } else if start != self.una {
+        } else if start != self.head.una {
             return None;
         }
         if most == 0 || !self.is_in_pace(now) {
@@ -127,9 +128,9 @@ impl<P: Payload> Transmit<P> {
         let unsent = self.unsent();
         let flight = self.in_flight();
         let path = self.congestion.window().saturating_sub(flight);
-        let peer = self.window.right().saturating_since(self.nxt);
+        let peer = self.head.right().saturating_since(self.head.nxt());
         if path < unsent.min(step).max(1) {
-            self.limited = self.nxt;
+            self.limited = self.head.nxt();
             return None;
         }
         let length = whole(unsent.min(path).min(peer).min(limit), unsent, step);
@@ -140,7 +141,7 @@ impl<P: Payload> Transmit<P> {
         if self.nagle && length < step && !self.board.is_empty() && !self.finishing {
             return None;
         }
-        let mut outgoing = self.outgoing(self.nxt, self.nxt + length, false);
+        let mut outgoing = self.outgoing(self.head.nxt(), self.head.nxt() + length, false);
         outgoing.fin &= peer > length;
         if (length == 0 && !outgoing.fin) || !self.is_in_pace(now) {
             return None;
@@ -153,7 +154,7 @@ impl<P: Payload> Transmit<P> {
     /// RFC 9293, 3.8.6.2.1 (MUST-38): less than a segment of what waits goes out only if it is "at least a fraction Fs of the
     /// maximum usable window", Fs = 1/2, or when the override timeout has passed.
     fn is_worth_sending(&self, length: u64) -> bool {
-        length > 0 && (self.small || 2 * length >= self.window.largest())
+        length > 0 && (self.small || 2 * length >= self.head.window.largest())
     }
 
     fn outgoing(&self, start: Position, end: Position, again: bool) -> Outgoing {
@@ -166,7 +167,7 @@ impl<P: Payload> Transmit<P> {
         let end = outgoing.seq_end();
         let stamp = self.stamp(now, end - outgoing.start);
         self.board.push(outgoing.start, end, now, stamp);
-        self.nxt = end;
+        self.head.advance(end);
         let bytes = outgoing.end - outgoing.start;
         self.note_sent(now, bytes);
     }
@@ -229,9 +230,11 @@ impl<P: Payload> Transmit<P> {
     }
 
     fn restart_after_idle(&mut self, now: Instant) {
-        let idle = now - self.last_sent;
-        let timeout = self.rtt.timeout();
-        if self.board.is_empty() && idle > timeout {
+        if !self.board.is_empty() {
+            return;
+        }
+        let (idle, timeout) = (now - self.last_sent, self.rtt.timeout());
+        if idle > timeout {
             self.congestion.on_idle(idle, timeout);
             self.last_sent = now;
         }
@@ -241,5 +244,5 @@ impl<P: Payload> Transmit<P> {
 /// As much of `most` as makes whole segments; all of it if that is all there is, or less than one.
 fn whole(most: u64, all: u64, step: u64) -> u64 {
     let most = most.min(all);
-    if most == all || most < step { most } else { most - most % step }
+    if most == all || most <= step { most } else { most - most % step }
 }

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use smallvec::SmallVec;
 
 use super::*;
+use crate::segment::{Ecn, Flags, Header};
 use crate::{Algorithm, Config, Info, Opening, SeqNumber, TimestampClock};
 
 struct Twins {
@@ -52,12 +53,12 @@ impl Twins {
         let (ours, theirs) = (opening(&mut rng, stamps, sack), opening(&mut rng, stamps, sack));
         let connect = || Connection::connect(now, (1, 2), &config, ours);
         let (mut short, mut long) = (connect(), connect());
-        long.long_way = true;
+        (long.long_way, long.transmit.long_way) = (true, true);
         let mut chunks = Vec::new();
         let syn = short.poll_transmit(now, 1_000, &mut chunks).unwrap();
         assert_eq!(long.poll_transmit(now, 1_000, &mut chunks), Some(syn));
         let mut peer: Connection<Bytes> = Connection::accept(now, (2, 1), &config, &syn, theirs);
-        peer.long_way = true;
+        (peer.long_way, peer.transmit.long_way) = (true, true);
         Twins { now, short, long, peer, wires: [Vec::new(), Vec::new()], rng, harsh, finishes: true }
     }
 
