@@ -122,7 +122,7 @@ impl Switch {
         HANDOFF_BATCH
     }
 
-    fn heard(&mut self, said: FromFlow) {
+    pub(super) fn heard(&mut self, said: FromFlow) {
         let flow = said.flow();
         match said {
             FromFlow::Offer { local, client, original, zones, .. } => {
@@ -209,7 +209,7 @@ impl Switch {
         drop(active);
     }
 
-    fn command(&mut self, command: Command) {
+    pub(super) fn command(&mut self, command: Command) {
         match command {
             Command::Join { program, outbox } => {
                 let places = Arc::new(Semaphore::new(PROGRAM_FLOWS_MAX));

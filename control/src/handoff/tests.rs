@@ -9,10 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tempfile::TempDir;
+use tokio::sync::{mpsc, oneshot};
 
+use super::switch::{Command, Switch};
 use super::*;
 use crate::engine::{Engine, Setup};
-use crate::limits::{FLOW_PIECES, PROGRAM_FLOWS_MAX, PROGRAM_SOCKETS_MAX};
+use crate::limits::{
+    FLOW_PIECES, HANDOFF_FLOWS_MAX, PROGRAM_FLOWS_MAX, PROGRAM_MESSAGES_MAX, PROGRAM_SOCKETS_MAX, PROGRAMS_MAX,
+};
 use crate::mailbox::{CoreLink, FromCore, ToCore};
 use crate::policy::TCP;
 use crate::thread::{ThreadOptions, own_uid, run};
@@ -26,7 +30,7 @@ struct World {
     folder: TempDir,
     core: CoreEnd,
     table: Arc<Table>,
-    tell: Sender<FromCore>,
+    _tell: Sender<FromCore>,
     _mail: Receiver<ToCore>,
 }
 
@@ -62,7 +66,7 @@ fn world() -> World {
             break core;
         }
     };
-    World { folder, core, table, tell, _mail: mail }
+    World { folder, core, table, _tell: tell, _mail: mail }
 }
 
 impl World {
@@ -253,7 +257,7 @@ fn a_program_that_ends_takes_its_entries_with_it() {
     assert_eq!(errno(other.bind(local)), "EADDRINUSE");
     assert_eq!(world.table.len(), 1);
     drop(program);
-    let gone = std::time::Duration::from_secs(20);
+    let gone = PATIENCE;
     let mut waited = Duration::ZERO;
     while !world.table.is_empty() && waited < gone {
         // Nothing tells when the gateway has noticed; a request of another program is done in the meantime.
@@ -302,16 +306,90 @@ fn requests_are_refused_by_name() {
 }
 
 #[test]
-fn sockets_and_flows_of_a_program_are_bounded() {
+fn sockets_of_a_program_are_bounded() {
     let world = world();
     let mut program = world.client();
     for _ in 0..PROGRAM_SOCKETS_MAX {
         program.bind(address(LOCAL)).expect("there is room");
     }
     assert_eq!(errno(program.bind(address(LOCAL))), "EMFILE");
+}
+
+#[test]
+fn one_program_too_many_waits_for_its_turn() {
+    let world = world();
+    let mut programs: Vec<Client> = (0..PROGRAMS_MAX).map(|_| world.client()).collect();
+    for program in &mut programs {
+        program.bind(address(LOCAL)).expect("served");
+    }
+    let mut waits = world.client();
+    let (done, served) = bounded(1);
+    std::thread::spawn(move || done.send(errno(waits.bind(address(LOCAL)))));
+    assert!(served.recv_timeout(Duration::from_millis(300)).is_err(), "there is no place yet");
+    drop(programs.pop());
+    assert_eq!(served.recv_timeout(PATIENCE).as_deref(), Ok("granted"));
+}
+
+/// Flows that are being connected take places without descriptors, so that the bounds can be reached here.
+#[tokio::test]
+async fn flows_are_bounded_for_one_program_and_for_all() {
     let (core, thread) = link::link();
-    drop(thread);
-    assert!(core.to_programs.send(FromFlow::Finished { flow: 0 }).is_err(), "a thread that is gone is noticed");
-    assert!(PROGRAM_FLOWS_MAX < 1024, "a program has descriptors for other things, too");
-    drop(world.tell);
+    let mut switch = Switch::new(thread);
+    let mut outboxes = Vec::new();
+    let mut join = |switch: &mut Switch, program| {
+        let (outbox, inbox) = mpsc::channel(PROGRAM_MESSAGES_MAX);
+        outboxes.push(inbox);
+        switch.command(Command::Join { program, outbox });
+    };
+    let connect = |switch: &mut Switch, program| {
+        let (reply, made) = oneshot::channel();
+        let (local, remote) = (address("10.0.0.1:1"), address("10.0.0.2:1"));
+        switch.command(Command::Connect { program, local, remote, reply });
+        made
+    };
+    let mut pending = Vec::new();
+    join(&mut switch, 0);
+    for _ in 0..PROGRAM_FLOWS_MAX {
+        pending.push(connect(&mut switch, 0));
+    }
+    assert!(matches!(connect(&mut switch, 0).await, Ok(Err("EMFILE"))), "one program");
+    let programs = HANDOFF_FLOWS_MAX / PROGRAM_FLOWS_MAX;
+    for program in 1..=programs as u32 {
+        join(&mut switch, program);
+        for _ in 0..PROGRAM_FLOWS_MAX {
+            pending.push(connect(&mut switch, program));
+        }
+    }
+    let refused =
+        pending.iter_mut().map(oneshot::Receiver::try_recv).filter(|made| matches!(made, Ok(Err("EMFILE")))).count();
+    assert_eq!(refused, (programs + 1) * PROGRAM_FLOWS_MAX - HANDOFF_FLOWS_MAX, "all programs");
+    // What has failed gives its place back, and so does what a program that goes had begun.
+    let Ok(ToFlow::Connect { flow, .. }) = core.from_programs.recv() else { panic!("the first was asked for") };
+    switch.heard(FromFlow::Failed { flow, errno: "ECONNREFUSED" });
+    assert!(connect(&mut switch, 0).try_recv().is_err(), "it is being connected");
+    switch.command(Command::Gone { program: 0 });
+    assert!(
+        core.from_programs.try_iter().filter(|said| matches!(said, ToFlow::Abort { .. })).count() >= PROGRAM_FLOWS_MAX
+    );
+}
+
+#[tokio::test]
+async fn a_program_that_does_not_read_gets_no_more_connections() {
+    let (core, thread) = link::link();
+    let mut switch = Switch::new(thread);
+    let (outbox, mut inbox) = mpsc::channel(PROGRAM_MESSAGES_MAX);
+    switch.command(Command::Join { program: 1, outbox });
+    let local = address("10.0.0.1:1");
+    switch.command(Command::Listen { program: 1, socket: 1, local });
+    let offer = |flow| FromFlow::Offer { flow, local, client: local, original: local, zones: (None, None) };
+    for flow in 0..=PROGRAM_MESSAGES_MAX as u64 {
+        switch.heard(offer(2 * flow));
+    }
+    let answers: Vec<ToFlow> = core.from_programs.try_iter().collect();
+    let taken = answers.iter().filter(|answer| matches!(answer, ToFlow::Take { .. })).count();
+    assert_eq!((taken, answers.len()), (PROGRAM_MESSAGES_MAX, PROGRAM_MESSAGES_MAX + 1));
+    assert!(matches!(answers.last(), Some(ToFlow::Refuse { .. })));
+    assert!(inbox.try_recv().is_ok_and(|message| message.descriptor.is_some()));
+    switch.heard(offer(10_000));
+    assert!(matches!(core.from_programs.try_recv(), Ok(ToFlow::Take { .. })), "there is room again");
 }
