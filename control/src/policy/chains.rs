@@ -113,6 +113,7 @@ struct Chain {
 
 /// What a rule is held against besides the flow.
 struct Context<'a> {
+    table: TableKind,
     hook: Hook,
     addresses: &'a Addresses,
 }
@@ -185,7 +186,7 @@ impl Chains {
             return End::Accept(None);
         };
         let base = entrance.chain;
-        let context = Context { hook, addresses: &self.addresses };
+        let context = Context { table, hook, addresses: &self.addresses };
         let classifier = entrance.classifier.filter(|_| !T::EVERY_RULE).map(|at| &self.classifiers[at].1);
         let mut candidates = classifier.map(|classifier| classifier.look_up(seen));
         let mut at =

@@ -17,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::chains::Seen;
 use super::trace::{Step, Trace};
 use super::translation::NatKind;
-use super::tuple::{EntryMatch, NewFlow};
+use super::tuple::{Cast, EntryMatch, NewFlow};
 use super::verdict::{Decision, DropReason, Logs, RuleRef, Verdict};
 use super::{InterfaceId, Memory, Policy};
 use crate::rules::{Hook, TableKind};
@@ -160,6 +160,11 @@ impl<T: Trace> Way<'_, T> {
         if self.policy.is_for_gateway(to.ip()) {
             self.trace.step(Step::ToGateway(to));
             return self.input(Verdict::Local);
+        }
+        // RFC 1812 5.3.4: a router does not forward what came as a link layer broadcast; nor does Linux when DNAT leads
+        // it to another machine.
+        if self.seen.packet.cast != Cast::Unicast {
+            return Err(Verdict::Drop(DropReason::NotForOneStation));
         }
         self.route();
         self.trace.step(Step::ToOthers(to.ip(), self.seen.output));

@@ -168,6 +168,8 @@ pub enum DropReason {
     NoServer,
     /// The server's zone is not one of those the service is limited to.
     TargetZoneDenied,
+    /// A frame for all or for a group, which a translation made one for another machine.
+    NotForOneStation,
 }
 
 impl DropReason {
@@ -196,6 +198,7 @@ impl DropReason {
         DropReason::DeniedByService,
         DropReason::NoServer,
         DropReason::TargetZoneDenied,
+        DropReason::NotForOneStation,
     ];
 
     /// Position in [`DropReason::ALL`].
@@ -229,6 +232,7 @@ impl DropReason {
             DropReason::DeniedByService => "denied_by_service",
             DropReason::NoServer => "no_server",
             DropReason::TargetZoneDenied => "target_zone_denied",
+            DropReason::NotForOneStation => "not_for_one_station",
         }
     }
 
@@ -258,6 +262,7 @@ impl DropReason {
             DropReason::DeniedByService => "the service that was chosen denies the flow",
             DropReason::NoServer => "the router of the service has no server of the flow's family",
             DropReason::TargetZoneDenied => "the server's zone is not among the limit_target_zones_to of the service",
+            DropReason::NotForOneStation => "a broadcast or multicast frame is not forwarded, whatever it is translated to",
         }
     }
 }

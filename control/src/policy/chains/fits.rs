@@ -10,8 +10,8 @@ use super::{Context, Seen};
 use crate::policy::trace::Criterion;
 use crate::policy::tuple::{Cast, FlowState, ICMP, ICMPV6};
 use crate::rules::{
-    AddressTypes, Direction, Hook, Match, Not, PacketType, PortSet, Ports, Side, States, Status, TimeSpan, Touched,
-    TrackedAddresses, Tracking,
+    AddressTypes, Direction, Hook, Match, Not, PacketType, PortSet, Ports, Side, States, Status, TableKind, TimeSpan,
+    Touched, TrackedAddresses, Tracking,
 };
 
 #[cfg(test)]
@@ -71,12 +71,12 @@ pub(super) fn mismatch(plain: &Match, seen: &Seen, context: &Context<'_>) -> Opt
         Match::HopLimit(compare, with) => {
             unless(seen.source.is_ipv6() && compare.holds(ttl(seen, context.hook), *with), Criterion::Ttl)
         }
-        Match::State(states) => unless(states.holds(states.value.intersects(state(seen))), Criterion::State),
-        Match::Conntrack(tracking) => tracked(tracking, seen),
+        Match::State(states) => unless(states.holds(states.value.intersects(state(seen, context))), Criterion::State),
+        Match::Conntrack(tracking) => tracked(tracking, seen, context),
         Match::Mark(mark) => unless(mark.holds(mark.value.holds(seen.mark)), Criterion::Mark),
         // xt_connmark: what is not tracked has no connection, and fits neither the match nor its inversion.
         Match::Connmark(mark) => {
-            unless(!seen.untracked && mark.holds(mark.value.holds(seen.connmark)), Criterion::Connmark)
+            unless(has_connection(seen, context) && mark.holds(mark.value.holds(seen.connmark)), Criterion::Connmark)
         }
         Match::AddrType { source, destination, interface } => {
             let limit = interface.map(|side| match side {
@@ -146,25 +146,32 @@ pub(in crate::policy) fn masked(address: IpAddr, length: u8) -> IpAddr {
     }
 }
 
-fn state(seen: &Seen) -> States {
+/// Tracking begins behind table raw: there, no packet has a connection.
+fn has_connection(seen: &Seen, context: &Context<'_>) -> bool {
+    !seen.untracked && context.table != TableKind::Raw
+}
+
+fn state(seen: &Seen, context: &Context<'_>) -> States {
     match seen.packet.state {
         _ if seen.untracked => States::UNTRACKED,
+        // xt_conntrack: a packet that has neither connection nor `NOTRACK` is invalid.
+        _ if context.table == TableKind::Raw => States::INVALID,
         FlowState::New => States::NEW,
         FlowState::Related => States::RELATED,
     }
 }
 
 /// `-m conntrack`: what is not tracked has a state and nothing else.
-fn tracked(tracking: &Tracking, seen: &Seen) -> Option<Criterion> {
-    let mut states = state(seen);
-    if !seen.untracked {
+fn tracked(tracking: &Tracking, seen: &Seen, context: &Context<'_>) -> Option<Criterion> {
+    let mut states = state(seen, context);
+    if has_connection(seen, context) {
         states.set(States::SNAT, seen.original.0 != seen.source);
         states.set(States::DNAT, seen.original.1 != seen.destination);
     }
     if !fits(&tracking.states, |wanted| wanted.intersects(states)) {
         return Some(Criterion::State);
     }
-    if seen.untracked {
+    if !has_connection(seen, context) {
         return tracking.states.is_none().then_some(Criterion::Conntrack);
     }
     // A first packet goes in the original direction, and its flow has seen no reply: none of the other statuses is true

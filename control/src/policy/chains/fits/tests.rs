@@ -43,7 +43,7 @@ fn flow() -> Seen {
 
 fn holds(plain: &Match, seen: &Seen) -> bool {
     let addresses = Addresses::of(&interfaces());
-    mismatch(plain, seen, &Context { hook: Hook::Forward, addresses: &addresses }).is_none()
+    mismatch(plain, seen, &Context { table: TableKind::Filter, hook: Hook::Forward, addresses: &addresses }).is_none()
 }
 
 fn is<T>(value: T) -> Not<T> {
