@@ -39,6 +39,7 @@ mod selftest;
 mod servers;
 mod slot;
 mod transfers;
+mod verdicts;
 mod wait;
 mod world;
 
