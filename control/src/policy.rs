@@ -229,7 +229,8 @@ impl Policy {
     pub fn is_for_gateway(&self, address: IpAddr) -> bool {
         let to_many = match address {
             IpAddr::V4(v4) => v4.is_broadcast() || v4.is_multicast() || self.broadcasts.contains(&v4),
-            IpAddr::V6(v6) => v6.is_multicast(),
+            // A link-local address is of the link it was seen on, and routers forward none (RFC 4291 2.5.6).
+            IpAddr::V6(v6) => v6.is_multicast() || v6.is_unicast_link_local(),
         };
         to_many || self.is_own(address)
     }

@@ -25,18 +25,18 @@ impl<N: Nic> Worker<N> {
             && !is_opening(header)
         {
             if !self.redeem_cookie(now, key, arrival) {
-                self.stray(now, arrival);
+                self.stray(now, key, arrival);
             }
             return;
-        }
-        if let Transport::Icmp(icmp::Message::EchoReply(_) | icmp::Message::Other { .. }) = &ip.kind {
-            return self.counters.count(Counter::IcmpUnmatched);
         }
         if ip.destination.is_multicast()
             || self.routes.is_subnet_broadcast(ip.destination)
             || is_broadcast(ip.destination)
         {
-            return self.counters.count(Counter::Multicast);
+            return self.group_packet(now, arrival);
+        }
+        if let Transport::Icmp(icmp::Message::EchoReply(_) | icmp::Message::Other { .. }) = &ip.kind {
+            return self.counters.count(Counter::IcmpUnmatched);
         }
         let flow = self.new_flow(now, arrival);
         // A SYN that will be answered by a cookie has proven nothing yet: it may not use an entry up.
@@ -50,7 +50,7 @@ impl<N: Nic> Worker<N> {
             _ if untranslated => self.counters.count(Counter::NatUnserved),
             Verdict::Proxy { .. } => self.open_session(now, key, arrival, &decision),
             Verdict::Forward => self.open_forward(now, key, arrival),
-            Verdict::Local => self.local_service(now, arrival),
+            Verdict::Local => self.local_service(now, key, arrival),
             Verdict::Drop(reason) => self.counters.count(reason),
             Verdict::Reject(kind) => self.reject(now, arrival, kind),
         }
@@ -105,27 +105,36 @@ impl<N: Nic> Worker<N> {
 
     /// A TCP segment that neither belongs to a flow nor may begin one.
     ///
-    /// To the gateway itself it gets the RST of RFC 9293 3.10.7.1, if the filter would let it in; on its way to
+    /// To the gateway itself it gets the RST of RFC 9293 3.10.7.1, if the filter would let it in, from the host's kernel
+    /// where that has a part in the interface: it may know the connection from before a restart; on its way to
     /// others it is invalid (what netfilter does with `nf_conntrack_tcp_loose=0`) and dropped.
-    fn stray(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) {
+    fn stray(&mut self, now: Instant, key: Key, arrival: &Arrival<'_, N::Frame>) {
         let ip = arrival.ip;
         if !self.routes.is_own(ip.destination) {
             return self.counters.count(Counter::TcpOutOfState);
         }
         let flow = self.new_flow(now, arrival);
         let verdict = self.policy.decide(&flow, None, &mut self.memory, &mut NoTrace).verdict;
-        drop(self.memory.take_holds());
         match verdict {
-            Verdict::Local => self.local_service(now, arrival),
+            Verdict::Local => self.local_service(now, key, arrival),
             Verdict::Drop(reason) => self.counters.count(reason),
             _ => self.counters.count(Counter::TcpOutOfState),
         }
+        drop(self.memory.take_holds());
     }
 
-    /// What the filter lets in to the gateway itself: answers to echo requests; everything else finds nobody.
-    fn local_service(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) {
+    /// What the filter lets in to the gateway itself: answers to echo requests; everything else is for programs on the
+    /// gateway where the kernel has a part in the interface, else it finds nobody.
+    fn local_service(&mut self, now: Instant, key: Key, arrival: &Arrival<'_, N::Frame>) {
         match &arrival.ip.kind {
             Transport::Icmp(icmp::Message::EchoRequest(echo)) => self.echo(now, arrival, echo),
+            // The policy takes all link-local addresses for ours; the wire may have sent us another's.
+            _ if is_link_local(arrival.ip.destination)
+                && !self.routes.is_own_on(arrival.interface, arrival.ip.destination) =>
+            {
+                self.counters.count(Counter::NoRoute);
+            }
+            _ if self.exceptions.serves(arrival.interface) => self.open_local(now, key, arrival),
             Transport::Tcp { header, payload } => {
                 self.counters.count(Counter::LocalClosedPort);
                 self.refuse(now, arrival, header, payload.len());
@@ -144,23 +153,28 @@ impl<N: Nic> Worker<N> {
     /// REJECT: dropped with an answer.
     fn reject(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>, kind: RejectKind) {
         self.counters.count(Counter::Rejected);
-        let unreachable = match kind {
-            RejectKind::TcpReset => {
-                if let Transport::Tcp { header, payload } = &arrival.ip.kind {
-                    self.refuse(now, arrival, header, payload.len());
-                }
-                return;
+        let Some(unreachable) = unreachable_of(kind) else {
+            if let Transport::Tcp { header, payload } = &arrival.ip.kind {
+                self.refuse(now, arrival, header, payload.len());
             }
-            RejectKind::NetUnreachable => icmp::Unreachable::Net,
-            RejectKind::HostUnreachable => icmp::Unreachable::Host,
-            RejectKind::ProtoUnreachable => icmp::Unreachable::Protocol,
-            RejectKind::PortUnreachable => icmp::Unreachable::Port,
-            RejectKind::NetProhibited => icmp::Unreachable::NetAdminProhibited,
-            RejectKind::HostProhibited => icmp::Unreachable::HostAdminProhibited,
-            RejectKind::AdminProhibited => icmp::Unreachable::AdminProhibited,
+            return;
         };
         self.send_icmp_error(now, arrival, icmp::ErrorKind::Unreachable(unreachable));
     }
+}
+
+/// The ICMP error that REJECT answers with; none for a reset.
+pub(crate) fn unreachable_of(kind: RejectKind) -> Option<icmp::Unreachable> {
+    Some(match kind {
+        RejectKind::TcpReset => return None,
+        RejectKind::NetUnreachable => icmp::Unreachable::Net,
+        RejectKind::HostUnreachable => icmp::Unreachable::Host,
+        RejectKind::ProtoUnreachable => icmp::Unreachable::Protocol,
+        RejectKind::PortUnreachable => icmp::Unreachable::Port,
+        RejectKind::NetProhibited => icmp::Unreachable::NetAdminProhibited,
+        RejectKind::HostProhibited => icmp::Unreachable::HostAdminProhibited,
+        RejectKind::AdminProhibited => icmp::Unreachable::AdminProhibited,
+    })
 }
 
 /// May this segment begin a connection? RFC 9293 3.10.7.2: in LISTEN an RST is ignored, an ACK refused, a SYN taken.
@@ -174,8 +188,12 @@ fn takes(decision: &Decision) -> bool {
     decision.tproxy && !matches!(decision.verdict, Verdict::Drop(_) | Verdict::Reject(_))
 }
 
-fn entry_match(entry: &Entry) -> EntryMatch {
+pub(crate) fn entry_match(entry: &Entry) -> EntryMatch {
     EntryMatch::from(entry)
+}
+
+fn is_link_local(address: std::net::IpAddr) -> bool {
+    matches!(address, std::net::IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 fn is_broadcast(address: std::net::IpAddr) -> bool {

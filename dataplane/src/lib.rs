@@ -13,6 +13,7 @@ pub mod classify;
 pub mod cli;
 pub mod clock;
 pub mod counters;
+pub mod exception;
 pub(crate) mod facts;
 pub mod flow;
 pub mod forward;

@@ -132,6 +132,19 @@ pub const LOGGED_FLOWS_BURST: u32 = 200;
 /// Places of the flow table that a turn holds against a new policy: at about 100 ns each, 25 µs of a turn.
 pub const REDECIDED_PER_TURN: usize = 256;
 
+// ---- Programs on the gateway ----------------------------------------------------------------------------------------
+
+/// Packets a second each way between an interface and the host's kernel, if the configuration says nothing: a TAP costs a
+/// system call a packet, about two microseconds, so this is four percent of a core each way.
+pub const KERNEL_PACKETS_PER_SECOND: u32 = 20_000;
+
+/// Bytes a second for the same: what so many packets of full size would be is more than a login or a routing daemon has.
+pub const KERNEL_BYTES_PER_SECOND: u64 = 50_000_000;
+
+/// Flows of programs on the gateway that a core keeps, but no more than an eighth of the flow table's places. Beyond,
+/// those that nobody has answered make room.
+pub const LOCAL_FLOWS: usize = 4_096;
+
 // ---- Turns, sessions, connections ---------------------------------------------------------------------------------
 
 /// How much one core may hold; sized from the configured memory by [`Capacity::for_memory`].

@@ -155,7 +155,7 @@ impl<N: Nic> Worker<N> {
             }
             Some(Step::HalfOpen { key, leg }) => self.half_open_unreachable(now, key, leg),
             Some(Step::Forward { forward, .. }) => self.forward_unreachable(now, forward, ip, frame),
-            Some(Step::TimeWait { .. }) | None => {}
+            Some(Step::TimeWait { .. } | Step::Local { .. }) | None => {}
         }
     }
 

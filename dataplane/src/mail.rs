@@ -160,7 +160,7 @@ impl<N: Nic> Worker<N> {
             let session = handshake.session(&self.flows)?;
             Some(FlowRecord { state: handshake.stage().to_owned(), ..self.session_record(now, &session) })
         });
-        sessions.chain(forwards).chain(handshakes).take(limit).collect()
+        sessions.chain(forwards).chain(self.local_records(now)).chain(handshakes).take(limit).collect()
     }
 
     fn session_record(&self, now: Instant, session: &Session) -> FlowRecord {

@@ -25,6 +25,7 @@ impl<N: Nic> Worker<N> {
             Some(Step::Proxy { session, leg }) => self.about_leg(now, session, leg, arrival, error),
             Some(Step::HalfOpen { key, leg }) => self.half_open_icmp(now, key, leg, arrival.ip.source, error),
             Some(Step::Forward { forward, .. }) => self.forward_related(now, forward, arrival, quote),
+            Some(Step::Local { .. }) => self.local_related(now, arrival),
             Some(Step::TimeWait { .. }) | None => self.counters.count(Counter::IcmpUnmatched),
         }
     }

@@ -21,6 +21,7 @@ use dpdk::{Eal, HugePages, Lcore, Pool, Port, Queue, Settings};
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
+use crate::exception::device::{self, KernelDevices};
 use crate::limits::{self, Capacity};
 use crate::nic::PortId;
 use crate::nic::dpdk::DpdkNic;
@@ -60,7 +61,8 @@ fn serve(config_path: &Path, config: &Config, log_forwarded: bool) -> Result<Exi
         info!("{choice}");
     }
     let lcore = eal.workers().first().ok_or("DPDK has no worker core")?;
-    let (nic, ports) = open_ports(&eal, config, &policy, lcore)?;
+    // Until the end, when settings of the kernel are put back.
+    let Opened { nic, ports, kernel_ports, kernel: _kernel } = open_ports(&eal, config, &policy, lcore)?;
 
     let seeds = seeds()?;
     let (table, writer) = control::tproxy::table(control::tproxy::limits::ENTRIES_DEFAULT, seeds[1]);
@@ -88,6 +90,7 @@ fn serve(config_path: &Path, config: &Config, log_forwarded: bool) -> Result<Exi
         log_forwarded,
         nic,
         ports,
+        kernel_ports,
         policy,
         table,
         mailbox,
@@ -148,8 +151,18 @@ fn eal_options(config: &Config, cores: &[u32]) -> dpdk::Options {
     }
 }
 
+/// What a worker's packets cross.
+struct Opened {
+    nic: DpdkNic,
+    /// By interface.
+    ports: Vec<PortId>,
+    /// By interface: the device of the host's kernel.
+    kernel_ports: Vec<Option<PortId>>,
+    kernel: KernelDevices,
+}
+
 /// Attaches every device once (interfaces with VLANs share one) and says what was chosen for each.
-fn open_ports(eal: &Eal, config: &Config, policy: &Policy, lcore: &Lcore) -> Result<(DpdkNic, Vec<PortId>), Failure> {
+fn open_ports(eal: &Eal, config: &Config, policy: &Policy, lcore: &Lcore) -> Result<Opened, Failure> {
     let bytes = (config.dpdk.memory_mib as usize) << 20;
     let mtu = policy.interfaces().iter().filter_map(|interface| interface.mtu).max().unwrap_or(limits::MTU_USUAL);
     let data_room = Pool::data_room_for(mtu);
@@ -177,7 +190,8 @@ fn open_ports(eal: &Eal, config: &Config, policy: &Policy, lcore: &Lcore) -> Res
     if !failures.is_empty() {
         return Err(failures.join("\n").into());
     }
-    Ok((DpdkNic::new(pool, queues), ports))
+    let (kernel_ports, kernel) = device::attach(eal, policy, &pool, &ports, &mut queues)?;
+    Ok(Opened { nic: DpdkNic::new(pool, queues), ports, kernel_ports, kernel })
 }
 
 /// Says what was chosen for a port and takes its queue.
@@ -220,6 +234,7 @@ struct Core {
     log_forwarded: bool,
     nic: DpdkNic,
     ports: Vec<PortId>,
+    kernel_ports: Vec<Option<PortId>>,
     policy: Arc<Policy>,
     table: Arc<Table>,
     mailbox: Receiver<ToCore>,
@@ -230,8 +245,9 @@ impl Core {
     /// Turns until the worker has stopped.
     fn run(self) {
         let clock = Clock::cycles();
-        let Core { options, idle, log_forwarded, nic, ports, policy, table, mailbox, control } = self;
+        let Core { options, idle, log_forwarded, nic, ports, kernel_ports, policy, table, mailbox, control } = self;
         let mut worker = Worker::new(&options, clock.now(), nic, &ports, policy, table, mailbox, control);
+        worker.attach_kernel(&kernel_ports);
         worker.log_forwarded(log_forwarded);
         let mut rest = Rest::new(idle);
         let mut busy = Busy::default();

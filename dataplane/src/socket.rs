@@ -235,6 +235,8 @@ pub enum Timer {
     Connect(SessionKey, SocketKey),
     /// A forwarded flow may have expired.
     Forward(crate::forward::ForwardKey),
+    /// A flow of a program on the gateway may have expired.
+    Local(crate::exception::LocalKey),
 }
 
 /// A sleeping task.

@@ -1,5 +1,6 @@
 //! What is done with the packets of a flow that is known: decided once, by [`crate::classify`], applied per packet.
 
+use crate::exception::LocalKey;
 use crate::flow::tracking::Direction;
 use crate::forward::ForwardKey;
 use crate::session::SessionKey;
@@ -33,6 +34,13 @@ pub enum Step {
     Forward {
         /// The forwarded flow.
         forward: ForwardKey,
+        /// Which way the packet goes.
+        direction: Direction,
+    },
+    /// Of a program on the gateway: handed to the host's kernel, or from it.
+    Local {
+        /// The flow.
+        local: LocalKey,
         /// Which way the packet goes.
         direction: Direction,
     },

@@ -20,6 +20,7 @@ use slotmap::SlotMap;
 use tcp::{Instant, IsnGenerator};
 
 use crate::counters::{Counter, Counters};
+use crate::exception::Exceptions;
 use crate::flow::{self, Key};
 use crate::forward::Forwards;
 use crate::handoff::Handoff;
@@ -92,6 +93,8 @@ pub struct Worker<N: Nic> {
     pub(crate) shared: Rc<Shared<SliceOf<N>>>,
     pub(crate) neighbours: Neighbours<N::Frame>,
     pub(crate) local: Local,
+    /// The host's kernel, for programs on the gateway.
+    pub(crate) exceptions: Exceptions,
     pub(crate) icmp: IcmpErrors,
     pub(crate) counters: Counters,
     pub(crate) isn: IsnGenerator,
@@ -169,6 +172,7 @@ impl<N: Nic> Worker<N> {
             shared: Shared::new(now, options.limits.sockets()),
             neighbours: Neighbours::new(random.next_u64(), Bounds::default()),
             local: Local::new(),
+            exceptions: Exceptions::default(),
             icmp: IcmpErrors::new(random.next_u64()),
             counters: Counters::new(),
             isn: IsnGenerator::new(random.key()),
@@ -203,7 +207,7 @@ impl<N: Nic> Worker<N> {
         self.shared.now.set(now);
         self.free_share = self.nic.free_share();
         let mut work = self.end_probation(now) + self.read_mail(now);
-        for port in (0..self.nic.ports()).map(PortId) {
+        for port in (0..self.exceptions.wires(self.nic.ports())).map(PortId) {
             let mut burst = std::mem::take(&mut self.burst);
             work += self.nic.receive(port, &mut burst);
             for frame in burst.drain(..) {
@@ -211,6 +215,9 @@ impl<N: Nic> Worker<N> {
             }
             self.burst = burst;
         }
+        let mut burst = std::mem::take(&mut self.burst);
+        work += self.receive_from_kernel(now, &mut burst);
+        self.burst = burst;
         work += self.expire(now);
         work += self.redecide(now) + self.tell_suppressed(now);
         work += self.hear_programs(now) + self.run_tasks(now);
@@ -236,7 +243,10 @@ impl<N: Nic> Worker<N> {
             return self.counters.count(Counter::NotForUsMac);
         }
         match &packet.network {
-            Network::Arp(arp) => self.arp(now, interface, arp, &frame),
+            Network::Arp(arp) => {
+                self.arp(now, interface, arp, &frame);
+                self.arp_for_kernel(now, interface, &packet, arp, &frame);
+            }
             Network::Ip(ip) => self.datagram(now, Arrival { interface, packet: &packet, ip, frame }),
             Network::Other => self.counters.count(Counter::UnknownEthertype),
         }
@@ -254,7 +264,8 @@ impl<N: Nic> Worker<N> {
         }
         match &ip.kind {
             Transport::Icmp(icmp::Message::Neighbour(message)) => {
-                return self.neighbour_discovery(now, &arrival, message);
+                self.neighbour_discovery(now, &arrival, message);
+                return self.discovery_for_kernel(now, &arrival, message);
             }
             Transport::Icmp(icmp::Message::Error(error)) => return self.related(now, &arrival, error),
             _ => {}
@@ -265,6 +276,7 @@ impl<N: Nic> Worker<N> {
             Some((_, Step::HalfOpen { key: id, leg })) => self.half_open_segment(now, id, leg, key, arrival),
             Some((_, Step::TimeWait { key: id })) => self.lingering(now, id, key, &arrival),
             Some((_, Step::Forward { forward, direction })) => self.forward(now, forward, direction, key, &arrival),
+            Some((_, Step::Local { local, direction })) => self.local_packet(now, local, direction, key, &arrival),
             None => self.classify(now, key, &arrival),
         }
     }
@@ -281,6 +293,7 @@ impl<N: Nic> Worker<N> {
                 Timer::HalfOpen(key) => self.half_open_timeout(now, key),
                 Timer::Connect(session, socket) => self.connect_timeout(now, session, socket),
                 Timer::Forward(key) => self.forward_timeout(now, key),
+                Timer::Local(key) => self.local_timeout(now, key),
             }
         }
         self.rung = rung;
@@ -334,6 +347,7 @@ impl<N: Nic> Worker<N> {
             half_open: self.half_open.len(),
             time_wait: self.time_wait.len(),
             forwards: self.forwards.len(),
+            local_flows: self.exceptions.len(),
             neighbours_held: self.neighbours.held(),
         }
     }
@@ -369,6 +383,8 @@ pub struct Audit {
     pub time_wait: usize,
     /// Forwarded flows.
     pub forwards: usize,
+    /// Flows of programs on the gateway.
+    pub local_flows: usize,
     /// Frames that wait for a neighbour's address.
     pub neighbours_held: usize,
 }

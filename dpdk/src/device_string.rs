@@ -85,6 +85,11 @@ fn is_pci(name: &str) -> bool {
     address && function.len() == 1 && matches!(function.as_bytes()[0], b'0'..=b'7')
 }
 
+/// The kernel's interface that the device of this string sits on, which goes on hearing what the device receives.
+pub fn kernel_interface(device: &str) -> Option<&str> {
+    DeviceString::new(device).kernel_interface()
+}
+
 /// Does this device string name a PCI device? What [`crate::Options::pci`] wants to know.
 pub fn names_pci(device: &str) -> bool {
     matches!(DeviceString::new(device).kind(), Kind::Pci(_))

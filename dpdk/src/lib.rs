@@ -35,7 +35,7 @@ mod time;
 
 pub use burst::Burst;
 pub use device::Device;
-pub use device_string::names_pci;
+pub use device_string::{kernel_interface, names_pci};
 pub use eal::{Eal, HugePages, Options};
 pub use error::Error;
 pub use lcore::{Lcore, allowed_cpus};

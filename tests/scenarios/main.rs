@@ -20,6 +20,7 @@ mod hand;
 mod handshake;
 mod icmp;
 mod immediate;
+mod local;
 mod lossy;
 mod page;
 mod probation;

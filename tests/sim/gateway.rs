@@ -108,10 +108,20 @@ impl Gateway {
         }
         let ports: Vec<PortId> =
             policy.interfaces().iter().map(|interface| port_of(&devices, &interface.port)).collect();
-        let infos = devices.iter().enumerate().map(|(i, device)| PortInfo {
+        // The kernel's devices come behind the wires, and have their interfaces' station addresses.
+        let mut stations: Vec<u8> = (0..devices.len()).map(|i| i as u8).collect();
+        let mut kernel_ports = Vec::new();
+        for (interface, port) in policy.interfaces().iter().zip(&ports) {
+            kernel_ports.push(interface.kernel.as_ref().map(|kernel| {
+                devices.push(kernel.name.clone());
+                stations.push(port.0 as u8);
+                PortId(devices.len() as u16 - 1)
+            }));
+        }
+        let infos = devices.iter().zip(stations).map(|(device, station)| PortInfo {
             device: device.clone(),
             driver: "memory".to_owned(),
-            mac: MacAddress([0x02, 0, 0, 0, 0xff, i as u8]),
+            mac: MacAddress(station_of(station)),
             mtu: settings.mtu,
             offloads: settings.offloads,
         });
@@ -120,7 +130,8 @@ impl Gateway {
         let (control, from_core) = crossbeam_channel::bounded(MAIL);
         let (table, writer) = tproxy::table(ENTRIES, random.number());
         let options = Options { core: 0, seed: random.number(), limits: settings.limits };
-        let worker = Worker::new(&options, now, nic, &ports, Arc::clone(&policy), table, mailbox, control);
+        let mut worker = Worker::new(&options, now, nic, &ports, Arc::clone(&policy), table, mailbox, control);
+        worker.attach_kernel(&kernel_ports);
         let cores = vec![CoreLink { core: 0, to: to_core.clone() }];
         let setup = Setup { config, policy, writer, cores, own_uid: 0, version: "simulated" };
         let engine = Engine::new(now.as_micros(), setup);
@@ -147,13 +158,25 @@ impl Gateway {
         self.devices.len()
     }
 
-    /// The port and tag of an interface.
+    /// The station address of an interface, and of the kernel's device that it may have.
+    ///
+    /// # Panics
+    /// When there is no such interface.
+    #[must_use]
+    pub fn mac_of(&self, interface: &str) -> [u8; 6] {
+        station_of(self.port_of(interface).0.0 as u8)
+    }
+
+    /// The port and tag of an interface, or of the kernel's device of this name.
     ///
     /// # Panics
     /// When there is no such interface.
     #[must_use]
     pub fn port_of(&self, interface: &str) -> (PortId, Option<u16>) {
         let policy = self.engine.policy();
+        if policy.interfaces().iter().any(|one| one.kernel.as_ref().is_some_and(|kernel| kernel.name == interface)) {
+            return (port_of(&self.devices, interface), None);
+        }
         let id = policy.interface_named(interface).unwrap_or_else(|| panic!("no interface {interface}"));
         let interface = policy.interface(id);
         (port_of(&self.devices, &interface.port), interface.vlan)
@@ -378,6 +401,10 @@ fn compile(yaml: &str) -> Result<(Config, Policy), Faults> {
     let config = config::parse(FILE, yaml)?;
     let policy = Policy::compile(&config, 1)?;
     Ok((config, policy))
+}
+
+fn station_of(port: u8) -> [u8; 6] {
+    [0x02, 0, 0, 0, 0xff, port]
 }
 
 fn port_of(devices: &[String], device: &str) -> PortId {

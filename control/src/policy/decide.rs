@@ -72,7 +72,7 @@ impl Policy {
     }
 
     /// Decides about a connection that a program on the gateway makes (a local service, a socket of another program):
-    /// `flow.interface` does not count. Forward means that it may leave.
+    /// `flow.interface` counts for groups and link-local addresses alone. Forward means that it may leave.
     pub fn decide_output<T: Trace>(
         &self,
         flow: &NewFlow,
@@ -100,6 +100,11 @@ impl<T: Trace> Way<'_, T> {
 
     fn depart(&mut self, entry: Option<&EntryMatch>) -> Result<Verdict, Verdict> {
         self.route();
+        // Groups and link-local addresses are at the interface that the program chose.
+        let to = self.flow.destination.ip();
+        if self.policy.is_for_gateway(to) && !self.policy.is_own(to) {
+            self.seen.output = Some(self.flow.interface);
+        }
         match self.take(Origin::Gateway, entry)? {
             Taken::To { local, rule, program } => self.taken(local, rule, program),
             taken => {
@@ -107,7 +112,7 @@ impl<T: Trace> Way<'_, T> {
                 self.translate_destination(Hook::Output)?;
                 self.rule = self.pass(TableKind::Filter, Hook::Output)?;
                 let to = self.seen.destination.ip();
-                if self.policy.is_for_gateway(to) || to.is_loopback() {
+                if self.policy.is_own(to) || to.is_loopback() {
                     return self.input(Verdict::Local);
                 }
                 self.leave()?;

@@ -115,7 +115,7 @@ impl<N: Nic> Worker<N> {
                 self.end_forward(forward);
                 true
             }
-            Step::Proxy { .. } | Step::HalfOpen { .. } | Step::Forward { .. } | Step::TimeWait { .. } => false,
+            _ => false,
         }
     }
 

@@ -1,0 +1,295 @@
+//! Flows between the network and programs on the gateway: who began them, and whether they are still alive.
+//!
+//! The kernel is the end of these flows and judges their packets itself; what is kept here is only that the policy has
+//! let the flow in or out, so that it is not asked about every packet and answers pass. A flow may begin in the middle
+//! of a TCP connection, if the rules accept that segment: the operator's own ssh session outlives a restart of the
+//! gateway. There are few places, and who has not been answered makes room: a flood replaces itself.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use control::mailbox::FlowRecord;
+use control::policy::{Holds, InterfaceId};
+use slotmap::new_key_type;
+use tcp::Instant;
+
+use crate::classify::is_opening;
+use crate::counters::Counter;
+use crate::flow::tracking::Direction;
+use crate::flow::{FlowId, Key};
+use crate::limits;
+use crate::nic::Nic;
+use crate::packet::{Ip, Transport, icmp};
+use crate::socket::Timer;
+use crate::step::Step;
+use crate::worker::{Arrival, Worker};
+
+new_key_type! {
+    /// A flow of a program on the gateway; stale keys find nothing.
+    pub struct LocalKey;
+}
+
+/// A flow of a program on the gateway.
+#[derive(Debug)]
+pub struct LocalFlow {
+    id: u64,
+    protocol: u8,
+    source: SocketAddr,
+    destination: SocketAddr,
+    interface: InterfaceId,
+    phase: Phase,
+    flows: [Option<FlowId>; 2],
+    bytes: [u64; 2],
+    started: Instant,
+    last: Instant,
+    expires: Instant,
+    generation: u64,
+    /// What it takes up in the counts of `-m connlimit`, until it is gone.
+    _holds: Option<Holds>,
+}
+
+/// How far a flow has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nobody has answered.
+    Opening,
+    /// The other end has answered; for all we know to somebody who forged an address.
+    Answered,
+    /// Who began it has heard the answer.
+    Open,
+    /// A FIN was seen.
+    Closing,
+    /// A RST was seen.
+    Reset,
+}
+
+impl Phase {
+    /// After a packet.
+    pub(super) fn after(self, direction: Direction, ip: &Ip) -> Phase {
+        if let Transport::Tcp { header, .. } = &ip.kind {
+            if header.flags.contains(tcp::Flags::RST) {
+                return Phase::Reset;
+            }
+            if header.flags.contains(tcp::Flags::FIN) {
+                return Phase::Closing;
+            }
+        }
+        match (self, direction) {
+            (Phase::Opening, Direction::Reply) => Phase::Answered,
+            (Phase::Answered, Direction::Original) => Phase::Open,
+            (phase, _) => phase,
+        }
+    }
+
+    /// How long it lives from now. Too short does no harm: the next packet is decided anew.
+    pub(super) fn lifetime(self, ip: &Ip) -> Duration {
+        match (&ip.kind, self) {
+            (Transport::Tcp { .. }, Phase::Opening | Phase::Answered) => limits::TRACK_SYN_RECV,
+            (Transport::Tcp { .. }, Phase::Open) => limits::TRACK_ESTABLISHED,
+            (Transport::Tcp { .. }, Phase::Closing) => limits::TRACK_TIME_WAIT,
+            (Transport::Tcp { .. }, Phase::Reset) => limits::TRACK_CLOSE,
+            (Transport::Udp { .. }, Phase::Opening) => limits::TRACK_UDP,
+            (Transport::Udp { .. }, _) => limits::TRACK_UDP_REPLIED,
+            (Transport::Icmp(_), _) => limits::TRACK_ICMP,
+            (Transport::Other, _) => limits::TRACK_OTHER,
+        }
+    }
+
+    /// One word for listings.
+    fn name(self) -> &'static str {
+        match self {
+            Phase::Opening => "UNREPLIED",
+            Phase::Answered => "REPLIED",
+            Phase::Open => "OPEN",
+            Phase::Closing => "CLOSING",
+            Phase::Reset => "RESET",
+        }
+    }
+
+    /// May it be forgotten for another that begins?
+    fn makes_room(self) -> bool {
+        self != Phase::Open
+    }
+}
+
+/// Interfaces of packets that come from the kernel: numbers that no interface of the wires has. The kernel may answer
+/// by another device than the one a packet came by; link-local addresses alone say nothing without theirs.
+pub(super) fn kernel_side(interface: InterfaceId, address: IpAddr) -> InterfaceId {
+    const KERNEL: u16 = 1 << 15;
+    match address {
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => InterfaceId(KERNEL | interface.0),
+        _ => InterfaceId(u16::MAX),
+    }
+}
+
+impl<N: Nic> Worker<N> {
+    /// The first packet of a flow that INPUT lets in to the gateway itself.
+    pub(crate) fn open_local(&mut self, now: Instant, key: Key, arrival: &Arrival<'_, N::Frame>) {
+        let ip = arrival.ip;
+        let side = kernel_side(arrival.interface, ip.destination);
+        let reply = Key::new(side, ip.protocol, ip.destination_socket(), ip.source_socket());
+        if self.note_local(now, arrival, key, reply).is_some() {
+            self.hand_to_kernel(now, arrival.interface, arrival.packet, &arrival.frame);
+        }
+    }
+
+    /// A later packet of such a flow, from the network.
+    pub(crate) fn local_packet(
+        &mut self,
+        now: Instant,
+        local: LocalKey,
+        direction: Direction,
+        key: Key,
+        arrival: &Arrival<'_, N::Frame>,
+    ) {
+        if self.begins_anew(local, direction, arrival.ip) {
+            self.end_local(local);
+            return self.classify(now, key, arrival);
+        }
+        self.follow_local(now, local, direction, arrival.ip);
+        self.hand_to_kernel(now, arrival.interface, arrival.packet, &arrival.frame);
+    }
+
+    /// Is it a SYN of who began a connection that is over: the next one with the same ports?
+    pub(super) fn begins_anew(&self, local: LocalKey, direction: Direction, ip: &Ip) -> bool {
+        let over =
+            self.exceptions.flows.get(local).is_none_or(|flow| matches!(flow.phase, Phase::Closing | Phase::Reset));
+        let opens = matches!(&ip.kind, Transport::Tcp { header, .. } if is_opening(header));
+        // A SYN the other way is a new flow too, and for another chain to decide.
+        opens && (over || direction == Direction::Reply)
+    }
+
+    /// Notes a flow by its two keys, that of this packet first; `None`: there is no room, counted.
+    pub(super) fn note_local(
+        &mut self,
+        now: Instant,
+        arrival: &Arrival<'_, N::Frame>,
+        key: Key,
+        reply: Key,
+    ) -> Option<LocalKey> {
+        let ip = arrival.ip;
+        if !self.make_room() {
+            self.counters.count(Counter::LocalFlowsFull);
+            return None;
+        }
+        self.sessions_started += 1;
+        let phase = Phase::Opening.after(Direction::Original, ip);
+        let expires = now + phase.lifetime(ip);
+        let local = self.exceptions.flows.insert(LocalFlow {
+            id: self.sessions_started,
+            protocol: ip.protocol,
+            source: ip.source_socket(),
+            destination: ip.destination_socket(),
+            interface: arrival.interface,
+            phase,
+            flows: [None; 2],
+            bytes: [ip.datagram().len() as u64, 0],
+            started: now,
+            last: now,
+            expires,
+            generation: self.policy.generation(),
+            _holds: self.memory.take_holds(),
+        });
+        for (place, (key, direction)) in [(key, Direction::Original), (reply, Direction::Reply)].into_iter().enumerate()
+        {
+            match self.flows.insert(key, Step::Local { local, direction }) {
+                Ok(flow) => self.exceptions.flows[local].flows[place] = Some(flow),
+                Err(refused) => {
+                    self.counters.count(refused);
+                    self.end_local(local);
+                    return None;
+                }
+            }
+        }
+        self.exceptions.opening.push_back(local);
+        self.shared.wheel.borrow_mut().set(expires, Timer::Local(local));
+        Some(local)
+    }
+
+    /// Sees to it that there is room for one more flow.
+    fn make_room(&mut self) -> bool {
+        let most = limits::LOCAL_FLOWS.min(self.capacity.flows / 8);
+        while self.exceptions.flows.len() >= most {
+            let Some(oldest) = self.exceptions.opening.pop_front() else { return false };
+            if self.exceptions.flows.get(oldest).is_some_and(|flow| flow.phase.makes_room()) {
+                self.counters.count(Counter::LocalFlowEvicted);
+                self.end_local(oldest);
+            }
+        }
+        if self.exceptions.opening.len() >= 2 * most {
+            let flows = &self.exceptions.flows;
+            self.exceptions.opening.retain(|key| flows.get(*key).is_some_and(|flow| flow.phase.makes_room()));
+        }
+        true
+    }
+
+    /// One more packet of a flow.
+    pub(super) fn follow_local(&mut self, now: Instant, local: LocalKey, direction: Direction, ip: &Ip) {
+        let Some(flow) = self.exceptions.flows.get_mut(local) else { return };
+        let phase = flow.phase.after(direction, ip);
+        let expires = now + phase.lifetime(ip);
+        // An earlier end needs a new timer; a later one is found when the old one rings.
+        if expires < flow.expires {
+            self.shared.wheel.borrow_mut().set(expires, Timer::Local(local));
+        }
+        flow.phase = phase;
+        flow.expires = expires;
+        flow.last = now;
+        flow.bytes[direction as usize] += ip.datagram().len() as u64;
+    }
+
+    /// An ICMP error from the network about what a program has sent.
+    pub(crate) fn local_related(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) {
+        self.counters.count(Counter::IcmpDelivered);
+        self.hand_to_kernel(now, arrival.interface, arrival.packet, &arrival.frame);
+    }
+
+    /// An ICMP error of the kernel is about something that it was sent: is it?
+    pub(super) fn is_about_local(&self, interface: InterfaceId, quote: &icmp::Quote) -> bool {
+        let key = Key::new(interface, quote.protocol, quote.source_socket(), quote.destination_socket());
+        self.flows.find(&key).is_some_and(|id| matches!(self.flows[id], Step::Local { .. }))
+    }
+
+    /// A flow's lifetime may be over.
+    pub(crate) fn local_timeout(&mut self, now: Instant, local: LocalKey) {
+        let Some(flow) = self.exceptions.flows.get(local) else { return };
+        if flow.expires <= now {
+            return self.end_local(local);
+        }
+        self.shared.wheel.borrow_mut().set(flow.expires, Timer::Local(local));
+    }
+
+    pub(super) fn end_local(&mut self, local: LocalKey) {
+        let Some(flow) = self.exceptions.flows.remove(local) else { return };
+        for id in flow.flows.into_iter().flatten() {
+            self.flows.remove(id);
+        }
+    }
+
+    /// The flows of programs on the gateway, for listings.
+    pub(crate) fn local_records(&self, now: Instant) -> impl Iterator<Item = FlowRecord> {
+        self.exceptions.flows.values().map(move |flow| FlowRecord {
+            core: self.core,
+            id: flow.id,
+            protocol: control::policy::protocol_name(flow.protocol).to_string(),
+            interface: self.interfaces.get(flow.interface).name.clone(),
+            source: flow.source,
+            destination: flow.destination,
+            step: "local".to_owned(),
+            service: None,
+            state: flow.phase.name().to_owned(),
+            client_zone: None,
+            server_zone: None,
+            bytes_to_server: flow.bytes[0],
+            bytes_to_client: flow.bytes[1],
+            age_ms: (now - flow.started).as_millis() as u64,
+            idle_ms: (now - flow.last).as_millis() as u64,
+            generation: flow.generation,
+            client: None,
+            server: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

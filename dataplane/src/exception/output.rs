@@ -1,0 +1,141 @@
+//! What programs on the gateway say: from the kernel's device through OUTPUT to the wire.
+//!
+//! The kernel has resolved its neighbours itself, so a frame that may leave does so as it is, by the interface whose
+//! device it came from. Answers belong to flows that INPUT has let in; what begins a flow is decided by OUTPUT
+//! ([`control::policy::Policy::decide_output`]), each packet to a group by itself. Who is refused is told, in the name
+//! of whom the packet was for: from an address of ours the kernel would not believe it.
+//!
+//! Left out: connections that table tproxy takes (they end here, counted: never unproxied), translation, fragments'
+//! ports (the kernel has cut them already, so they are decided by their addresses).
+
+use control::policy::{Nat, NoTrace, RejectKind, Verdict};
+use tcp::Instant;
+
+use super::flows::kernel_side;
+use super::is_to_group;
+use crate::classify::{entry_match, unreachable_of};
+use crate::counters::Counter;
+use crate::flow::Key;
+use crate::icmp_error;
+use crate::nic::{Frame, Nic, Offloads};
+use crate::packet::emit::{self, IpOut, LinkOut};
+use crate::packet::{Ip, Network, Transport, icmp};
+use crate::step::Step;
+use crate::worker::{Arrival, Worker};
+use control::policy::InterfaceId;
+
+impl<N: Nic> Worker<N> {
+    /// A frame of the kernel.
+    pub(super) fn from_kernel(&mut self, now: Instant, interface: InterfaceId, frame: N::Frame) {
+        let Some(packet) = self.read_from_kernel(now, interface, &frame) else { return };
+        match &packet.network {
+            // Whoever answers answers both: us and, by us, the kernel.
+            Network::Arp(_) => self.hand_to_wire(interface, &packet, &frame),
+            Network::Ip(ip) => self.output(now, &Arrival { interface, packet: &packet, ip, frame }),
+            Network::Other => self.counters.count(Counter::UnknownEthertype),
+        }
+    }
+
+    fn output(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) {
+        let (ip, interface) = (arrival.ip, arrival.interface);
+        let own = self.routes.is_own(ip.source) || self.routes.is_own_on(interface, ip.source);
+        // Who has no address yet says so in multicast listener reports and address probes.
+        if !own && !ip.source.is_unspecified() {
+            return self.counters.count(Counter::KernelForeignSource);
+        }
+        match &ip.kind {
+            Transport::Icmp(icmp::Message::Neighbour(_)) => self.wire(arrival),
+            Transport::Icmp(icmp::Message::Error(error)) if self.is_about_local(interface, &error.quote) => {
+                self.wire(arrival);
+            }
+            Transport::Icmp(icmp::Message::Error(_)) => self.counters.count(Counter::IcmpUnmatched),
+            _ if is_to_group(arrival.packet.link.destination) => {
+                if self.may_leave(now, arrival) {
+                    self.wire(arrival);
+                }
+                drop(self.memory.take_holds());
+            }
+            _ => self.output_to_one(now, arrival),
+        }
+    }
+
+    /// A packet to one host: of a flow that is known, or the first of one.
+    fn output_to_one(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) {
+        let (ip, interface) = (arrival.ip, arrival.interface);
+        let side = kernel_side(interface, ip.source);
+        let key = Key::new(side, ip.protocol, ip.source_socket(), ip.destination_socket());
+        if let Some(Step::Local { local, direction }) = self.flows.find(&key).map(|id| self.flows[id]) {
+            if !self.begins_anew(local, direction, ip) {
+                self.follow_local(now, local, direction, ip);
+                return self.wire(arrival);
+            }
+            self.end_local(local);
+        }
+        let reply = Key::new(interface, ip.protocol, ip.destination_socket(), ip.source_socket());
+        if self.may_leave(now, arrival) && self.note_local(now, arrival, key, reply).is_some() {
+            self.wire(arrival);
+        }
+        drop(self.memory.take_holds());
+    }
+
+    fn wire(&mut self, arrival: &Arrival<'_, N::Frame>) {
+        self.hand_to_wire(arrival.interface, arrival.packet, &arrival.frame);
+    }
+
+    /// Asks OUTPUT, and does what it says if that is not to let the packet out.
+    fn may_leave(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) -> bool {
+        let flow = self.new_flow(now, arrival);
+        drop(self.memory.take_holds());
+        let entry = self.table.lookup_foreign(flow.protocol, flow.destination, flow.source);
+        let entry = entry.as_ref().map(entry_match);
+        let decision = self.policy.decide_output(&flow, entry.as_ref(), &mut self.memory, &mut NoTrace);
+        self.log_decision(now, &flow, &decision);
+        match decision.verdict {
+            Verdict::Forward | Verdict::Local if decision.nat != Nat::default() => {
+                self.counters.count(Counter::NatUnserved);
+            }
+            Verdict::Forward => return true,
+            // A group that the gateway is in itself: it is for the others there too.
+            Verdict::Local if is_to_group(arrival.packet.link.destination) => return true,
+            Verdict::Local => self.counters.count(Counter::LocalUnhandled),
+            Verdict::Proxy { .. } => self.counters.count(Counter::KernelProxyUnserved),
+            Verdict::Drop(reason) => self.counters.count(reason),
+            Verdict::Reject(kind) => self.reject_program(now, arrival, kind),
+        }
+        false
+    }
+
+    /// REJECT: the program is told.
+    fn reject_program(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>, kind: RejectKind) {
+        self.counters.count(Counter::Rejected);
+        if is_to_group(arrival.packet.link.destination) {
+            return;
+        }
+        let Some(port) = self.exceptions.device(arrival.interface).map(|device| device.port) else { return };
+        if unreachable_of(kind).is_some()
+            && let Err(withheld) = self.icmp.permit_relay(now, arrival.ip.source)
+        {
+            return self.counters.count(withheld);
+        }
+        let Some(mut frame) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
+        if write_refusal(&mut frame, arrival, kind) {
+            self.counters.count(Counter::ToKernel);
+            self.nic.send(port, frame);
+        }
+    }
+}
+
+/// Writes what a program is told; false: nothing is to be said, or there is no room.
+fn write_refusal<F: Frame>(frame: &mut F, arrival: &Arrival<'_, F>, kind: RejectKind) -> bool {
+    let (ip, packet): (&Ip, _) = (arrival.ip, arrival.packet);
+    let link = LinkOut { source: packet.link.destination, destination: packet.link.source, vlan: None };
+    let offloads = Offloads::default();
+    if let Some(unreachable) = unreachable_of(kind) {
+        let kind = icmp::ErrorKind::Unreachable(unreachable);
+        return icmp_error::write(frame, &link, ip.destination, kind, packet, arrival.frame.data(), &offloads).is_ok();
+    }
+    let Transport::Tcp { header, payload } = &ip.kind else { return false };
+    let Some(reset) = tcp::reset_for(header, payload.len()) else { return false };
+    let out = IpOut::new(ip.destination, ip.source);
+    emit::tcp(frame, &link, &out, &reset, std::iter::empty(), &offloads, None).is_ok()
+}
