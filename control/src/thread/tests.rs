@@ -324,3 +324,53 @@ fn the_thread_ends_when_no_core_is_left() {
     let options = ThreadOptions { config_path: "limpid.yaml".into(), from_cores, ready: Box::new(|| {}) };
     assert_eq!(run(Engine::new(0, setup), options).expect("it had started"), Exit::CoresGone);
 }
+
+/// The four files in the gateway's folder, and what each request makes of them.
+#[test]
+fn rules_are_tested_committed_and_confirmed_over_the_socket() {
+    const RULES: &str = "*filter\n:INPUT DROP\nCOMMIT\n";
+    const NEW: &str = "# iptables.conf.in:7\n*filter\n:INPUT DROP\n-A INPUT -p icmp -j ACCEPT\nCOMMIT\n";
+    let gateway = start(None);
+    let client = gateway.client();
+    let path = |name: &str| gateway.folder.path().join(name);
+    let write = |name: &str, text: &str| std::fs::write(path(name), text).expect("the file can be written");
+    let read = |name: &str| std::fs::read_to_string(path(name)).expect("the file is there");
+    let post = |request: &str, body: Value| client.post(&format!("/v1/rules/{request}"), &body);
+    assert_eq!(refusal(post("test", json!({}))).0, 409, "there is no rules file");
+
+    let yaml = read("limpid.yaml");
+    write("limpid.yaml", &format!("{yaml}rules_file: iptables.conf\n"));
+    write("iptables.conf", RULES);
+    client.post("/v1/reload", &json!({})).expect("reloaded");
+    assert!(matches!(gateway.told.recv(), Ok(ToCore::Policy(_))));
+    assert_eq!(refusal(post("test", json!({}))).0, 422, "there are no new rules");
+
+    write("iptables.conf.new", NEW);
+    let begun = post("test", json!({ "seconds": 60 })).expect("on probation");
+    assert_eq!((&begun["probation"]["kind"], &begun["probation"]["before"]), (&json!("test"), &json!(2)));
+    let Ok(ToCore::Probation { policy, for_us: 60_000_000 }) = gateway.told.recv() else { panic!("cores are told") };
+    assert_eq!(policy.rules()[0].origin.as_ref().map(ToString::to_string).as_deref(), Some("iptables.conf.in:7"));
+    assert_eq!(refusal(client.post("/v1/reload", &json!({}))).0, 423);
+    assert_eq!(refusal(post("commit", json!({}))).0, 423);
+    assert_eq!(refusal(post("confirm", json!({}))).0, 409);
+    post("revert", json!({})).expect("taken back");
+    assert!(matches!(gateway.told.recv(), Ok(ToCore::Policy(policy)) if policy.generation() == 2));
+    assert!(matches!(gateway.told.recv(), Ok(ToCore::Redecide { only: Some(_) })));
+    let state = client.get("/v1/rules/state").expect("a state");
+    assert_eq!((&state["generation"], &state["last"]["ended"]), (&json!(2), &json!("taken_back")));
+
+    post("commit", json!({ "confirm": true, "seconds": 60 })).expect("on probation");
+    assert_eq!(read("iptables.conf"), RULES, "nothing is written before it is confirmed");
+    post("confirm", json!({})).expect("kept");
+    assert_eq!((read("iptables.conf").as_str(), read("iptables.conf.1").as_str()), (NEW, RULES));
+    post("commit", json!({})).expect("committed");
+    assert_eq!(read("iptables.conf.2"), RULES);
+    let shown = client.get_text("/v1/rules?format=text").expect("rules");
+    assert!(shown.contains("-A INPUT -p icmp -j ACCEPT"), "{shown}");
+    for (request, body) in
+        [("commit", json!({ "seconds": 5 })), ("test", json!({ "second": 5 })), ("test", json!({ "seconds": 0 }))]
+    {
+        assert_eq!(refusal(post(request, body)).0, 400, "{request}");
+    }
+    assert_eq!(gateway.stop(), Exit::Drained);
+}
