@@ -230,12 +230,29 @@ pub struct FlowRecord {
     pub idle_ms: u64,
     /// The policy it was decided by.
     pub generation: u64,
+    /// The source that the server sees, where it is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translated_source: Option<SocketAddr>,
+    /// The server in place of the one that was addressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub translated_destination: Option<SocketAddr>,
+    /// The mark of its packets, as table mangle left it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub mark: u32,
+    /// The mark of the connection.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub connmark: u32,
     /// TCP towards the client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<serde_json::Value>,
     /// TCP towards the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<serde_json::Value>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What is written down about a session when it has ended, in one line.

@@ -56,7 +56,7 @@ impl<N: Nic> Worker<N> {
         let Some(frame) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
         self.counters.count(Counter::IcmpErrorSent);
         let offloads = self.interfaces.get(next_hop.interface).offloads;
-        let bytes = crate::nic::Frame::data(&arrival.frame);
+        let bytes = arrival.data();
         self.deliver(now, &next_hop, frame, |frame, link| {
             icmp_error::write(frame, link, ours, kind, arrival.packet, bytes, &offloads).is_ok()
         });

@@ -7,13 +7,14 @@
 use std::sync::Arc;
 
 use control::policy::{Decision, EntryMatch, Nat, NewFlow, NoTrace, RejectKind, Verdict};
+use control::rules::TableKind;
 use control::tproxy::{Entry, Flags};
 use tcp::Instant;
 
 use crate::counters::Counter;
 use crate::facts;
 use crate::flow::Key;
-use crate::nic::{Frame, Nic};
+use crate::nic::Nic;
 use crate::packet::{Transport, icmp};
 use crate::worker::{Arrival, Worker};
 
@@ -24,7 +25,7 @@ impl<N: Nic> Worker<N> {
         if let Transport::Tcp { header, .. } = &ip.kind
             && !is_opening(header)
         {
-            if !self.redeem_cookie(now, key, arrival) {
+            if !self.redeem_cookie(now, key, arrival) && !self.untracked(now, arrival) {
                 self.stray(now, key, arrival);
             }
             return;
@@ -36,7 +37,10 @@ impl<N: Nic> Worker<N> {
             return self.group_packet(now, arrival);
         }
         if let Transport::Icmp(icmp::Message::EchoReply(_) | icmp::Message::Other { .. }) = &ip.kind {
-            return self.counters.count(Counter::IcmpUnmatched);
+            if !self.untracked(now, arrival) {
+                self.counters.count(Counter::IcmpUnmatched);
+            }
+            return;
         }
         let flow = self.new_flow(now, arrival);
         // A SYN that will be answered by a cookie has proven nothing yet: it may not use an entry up.
@@ -44,12 +48,12 @@ impl<N: Nic> Worker<N> {
         let decision = self.decide(&flow, claims);
         self.log_decision(now, &flow, &decision);
         // What is to be translated must not pass as it is.
-        let untranslated =
-            matches!(decision.verdict, Verdict::Forward | Verdict::Local) && decision.nat != Nat::default();
+        let untranslated = decision.verdict == Verdict::Local && decision.nat != Nat::default();
         match decision.verdict {
+            // A program on the gateway would see the flow as it is.
             _ if untranslated => self.counters.count(Counter::NatUnserved),
             Verdict::Proxy { .. } => self.open_session(now, key, arrival, &decision),
-            Verdict::Forward => self.open_forward(now, key, arrival),
+            Verdict::Forward => self.open_forward(now, key, arrival, &decision),
             Verdict::Local => self.local_service(now, key, arrival),
             Verdict::Drop(reason) => self.counters.count(reason),
             Verdict::Reject(kind) => self.reject(now, arrival, kind),
@@ -66,7 +70,7 @@ impl<N: Nic> Worker<N> {
             protocol: ip.protocol,
             source: ip.source_socket(),
             destination: ip.destination_socket(),
-            packet: facts::of(now, wall, &arrival.packet.link, ip, arrival.frame.data()),
+            packet: facts::of(now, wall, &arrival.packet.link, ip, arrival.data()),
         }
     }
 
@@ -101,6 +105,22 @@ impl<N: Nic> Worker<N> {
             (false, _) => self.counters.count(Counter::OnceLost),
         }
         won
+    }
+
+    /// A packet that begins no flow may pass all the same where a rule says NOTRACK: each such packet is decided anew.
+    /// True: it did.
+    pub(crate) fn untracked(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) -> bool {
+        if !self.policy.has_table(TableKind::Raw) {
+            return false;
+        }
+        let flow = self.new_flow(now, arrival);
+        let decision = self.policy.decide(&flow, None, &mut self.memory, &mut NoTrace);
+        drop(self.memory.take_holds());
+        let passes = decision.untracked && decision.verdict == Verdict::Forward;
+        if passes {
+            self.pass_untracked(now, arrival);
+        }
+        passes
     }
 
     /// A TCP segment that neither belongs to a flow nor may begin one.

@@ -1,25 +1,33 @@
-//! Flows that pass through untouched: routed, tracked, nothing else.
+//! Flows that pass through: routed, tracked, translated where the rules say so, and datagrams that a plug serves.
 //!
-//! What the filter's FORWARD chain accepts and no proxy takes. The decision is made for the flow's first packet; later
-//! ones are held against the connection's state ([`crate::flow::tracking`]) and sent on with TTL and Ethernet header
-//! rewritten (RFC 1812 5.2, RFC 8200 3). Fragmentation is not done here: a packet that does not fit is answered with
-//! the MTU (RFC 1191, RFC 8201), whatever its DF bit says, and counted.
+//! What the filter's FORWARD chain accepts and no proxy takes, and UDP flows of services ([`crate::datagrams`]), which
+//! differ by who is counted and told of them. The decision is made for the flow's first packet, and so is the choice of
+//! its translation; later packets are held against the flow's state ([`crate::flow::tracking`]) and sent on ([`pass`]).
+//! The two keys of the flow's entries are the translation: what arrives one way leaves with the ends of what arrives the
+//! other way, turned round.
+//!
+//! Left out: helpers for protocols that name addresses in what they say (FTP, SIP): that is for proxies.
+
+pub(crate) mod errors;
+pub(crate) mod pass;
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use control::mailbox::{FlowRecord, FromCore};
-use control::policy::{Holds, InterfaceId};
+use control::policy::{Decision, Holds, InterfaceId};
 use slotmap::{SlotMap, new_key_type};
 use tcp::Instant;
 
 use crate::counters::Counter;
+use crate::datagrams::Served;
 use crate::flow::tracking::{Direction, Tracking, Update};
 use crate::flow::{FlowId, Key};
-use crate::link::Delivery;
-use crate::nic::{Frame, Nic};
-use crate::packet::{self, Ip, icmp};
+use crate::limits;
+use crate::nic::Nic;
+use crate::packet::emit::Ends;
+use crate::packet::icmp;
+use crate::route::NextHop;
 use crate::socket::Timer;
 use crate::step::Step;
 use crate::timers::Wheel;
@@ -35,18 +43,24 @@ pub type Forwards = SlotMap<ForwardKey, Forward>;
 
 /// A forwarded flow.
 pub struct Forward {
-    id: u64,
-    protocol: u8,
-    source: SocketAddr,
-    destination: SocketAddr,
-    interface: InterfaceId,
-    tracking: Tracking,
-    flows: [Option<FlowId>; 2],
-    bytes: [u64; 2],
-    started: Instant,
-    last: Instant,
+    pub(crate) id: u64,
+    pub(crate) protocol: u8,
+    pub(crate) interface: InterfaceId,
+    /// What arrives in each direction.
+    pub(crate) arrives: [Ends; 2],
+    pub(crate) tracking: Tracking,
+    pub(crate) flows: [Option<FlowId>; 2],
+    /// IP packets passed on, bytes; of a service's flow their payload.
+    pub(crate) bytes: [u64; 2],
+    pub(crate) started: Instant,
+    pub(crate) last: Instant,
     expires: Instant,
     generation: u64,
+    /// What tables mangle left.
+    mark: u32,
+    connmark: u32,
+    /// The service that took it.
+    pub(crate) served: Option<Box<Served>>,
     /// What it takes up in the counts of `-m connlimit`, until it is gone.
     _holds: Option<Holds>,
 }
@@ -57,64 +71,118 @@ impl Forward {
         self.generation
     }
 
+    /// What leaves in a direction.
+    pub(crate) fn leaves(&self, direction: Direction) -> Ends {
+        self.arrives[direction.reversed() as usize].reversed()
+    }
+
+    /// Does it change on its way?
+    pub(crate) fn is_translated(&self) -> bool {
+        self.arrives[0] != self.arrives[1].reversed()
+    }
+
     /// It lives for so long from now. An earlier end needs a new timer; a later one is found when the old one rings.
     fn prolong(&mut self, now: Instant, lifetime: Duration, key: ForwardKey, wheel: &RefCell<Wheel<Timer>>) {
-        let expires = now + lifetime;
+        let expires = now + self.lifetime(now, lifetime);
         if expires < self.expires {
             wheel.borrow_mut().set(expires, Timer::Forward(key));
         }
         self.expires = expires;
     }
+
+    /// What tracking gives it, or the service that took it.
+    fn lifetime(&self, now: Instant, tracked: Duration) -> Duration {
+        let Some(served) = &self.served else { return tracked };
+        let spoken = self.tracking == Tracking::Udp { replied: true };
+        let stream = spoken && now - self.started >= limits::DATAGRAMS_STREAM_AFTER;
+        served.idle().min(if stream { limits::DATAGRAMS_IDLE_STREAM } else { limits::DATAGRAMS_IDLE })
+    }
 }
 
 impl<N: Nic> Worker<N> {
     /// The first packet of a flow that the filter forwards.
-    pub(crate) fn open_forward(&mut self, now: Instant, key: Key, arrival: &Arrival<'_, N::Frame>) {
-        let ip = arrival.ip;
+    pub(crate) fn open_forward(
+        &mut self,
+        now: Instant,
+        key: Key,
+        arrival: &Arrival<'_, N::Frame>,
+        decision: &Decision,
+    ) {
         if self.draining {
             return self.counters.count(Counter::Draining);
         }
-        let Some(next_hop) = self.routes.lookup(ip.destination) else {
-            self.counters.count(Counter::NoRoute);
-            return self.send_icmp_error(now, arrival, icmp::ErrorKind::Unreachable(icmp::Unreachable::Net));
-        };
-        let (tracking, lifetime) = match Tracking::new(ip) {
+        if decision.untracked {
+            return self.pass_untracked(now, arrival);
+        }
+        let arrives = Ends { source: key.source(), destination: key.destination() };
+        match self.translation(key.protocol(), &arrives, &decision.nat) {
+            Ok((next_hop, leaves)) => self.open_flow(now, key, arrival, (&next_hop, leaves), decision, None),
+            Err(counter) => self.refuse_flow(now, arrival, counter),
+        }
+    }
+
+    /// A new flow that cannot be: counted, and where nothing leads there, its sender is told.
+    pub(crate) fn refuse_flow(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>, counter: Counter) {
+        self.counters.count(counter);
+        if counter == Counter::NoRoute {
+            self.send_icmp_error(now, arrival, icmp::ErrorKind::Unreachable(icmp::Unreachable::Net));
+        }
+    }
+
+    /// Makes a flow that leaves with these ends, and sends its first packet on.
+    pub(crate) fn open_flow(
+        &mut self,
+        now: Instant,
+        key: Key,
+        arrival: &Arrival<'_, N::Frame>,
+        (next_hop, leaves): (&NextHop, Ends),
+        decision: &Decision,
+        served: Option<Box<Served>>,
+    ) {
+        let (tracking, lifetime) = match Tracking::new(arrival.ip) {
             Ok(begun) => begun,
             Err(invalid) => return self.counters.count(invalid),
         };
-        let reply = Key::new(next_hop.interface, ip.protocol, ip.destination_socket(), ip.source_socket());
-        // A tuple that is in use on the other side belongs to that flow.
-        if reply != key && self.flows.find(&reply).is_some() {
+        let reply = Key::new(next_hop.interface, key.protocol(), leaves.destination, leaves.source);
+        // A tuple that is in use on the other side belongs to that flow; one that is its own answer, to nobody.
+        if reply == key || self.flows.find(&reply).is_some() {
             return self.counters.count(Counter::TupleBusy);
         }
         self.sessions_started += 1;
-        let forward = self.forwards.insert(Forward {
+        let mut forward = Forward {
             id: self.sessions_started,
-            protocol: ip.protocol,
-            source: ip.source_socket(),
-            destination: ip.destination_socket(),
-            interface: arrival.interface,
+            protocol: key.protocol(),
+            interface: key.interface(),
+            arrives: [Ends { source: key.source(), destination: key.destination() }, leaves.reversed()],
             tracking,
             flows: [None; 2],
             bytes: [0; 2],
             started: now,
             last: now,
-            expires: now + lifetime,
+            expires: now,
             generation: self.policy.generation(),
+            mark: decision.mark,
+            connmark: decision.connmark,
+            served,
             _holds: self.memory.take_holds(),
-        });
+        };
+        forward.expires = now + forward.lifetime(now, lifetime);
+        let expires = forward.expires;
+        let id = self.forwards.insert(forward);
         for (index, (key, direction)) in [(key, Direction::Original), (reply, Direction::Reply)].into_iter().enumerate()
         {
-            match self.flows.insert(key, Step::Forward { forward, direction }) {
-                Ok(flow) => self.forwards[forward].flows[index] = Some(flow),
+            match self.flows.insert(key, Step::Forward { forward: id, direction }) {
+                Ok(flow) => self.forwards[id].flows[index] = Some(flow),
                 Err(refused) => {
                     self.counters.count(refused);
-                    return self.end_forward(forward);
+                    self.remove_forward(id);
+                    return;
                 }
             }
         }
-        self.shared.wheel.borrow_mut().set(now + lifetime, Timer::Forward(forward));
-        self.pass(now, forward, Direction::Original, arrival);
+        self.datagrams_begin(id);
+        self.shared.wheel.borrow_mut().set(expires, Timer::Forward(id));
+        self.pass(now, id, Direction::Original, arrival);
     }
 
     /// A later packet of a forwarded flow.
@@ -139,70 +207,6 @@ impl<N: Nic> Worker<N> {
         self.pass(now, forward, direction, arrival);
     }
 
-    /// Sends a packet on.
-    fn pass(&mut self, now: Instant, forward: ForwardKey, direction: Direction, arrival: &Arrival<'_, N::Frame>) {
-        let ip = arrival.ip;
-        let Some(next_hop) = self.routes.lookup(ip.destination) else {
-            self.counters.count(Counter::NoRoute);
-            return self.send_icmp_error(now, arrival, icmp::ErrorKind::Unreachable(icmp::Unreachable::Net));
-        };
-        // RFC 1812 5.3.1: "a router MUST NOT forward a packet with a TTL of 1 or 0".
-        if ip.ttl <= 1 {
-            self.counters.count(Counter::TtlExpired);
-            return self.send_icmp_error(now, arrival, icmp::ErrorKind::TimeExceeded { reassembly: false });
-        }
-        let mtu = self.interfaces.get(next_hop.interface).mtu;
-        if ip.datagram().len() > usize::from(mtu) {
-            self.counters.count(Counter::TooBig);
-            return self.send_icmp_error(now, arrival, icmp::ErrorKind::TooBig { mtu: u32::from(mtu) });
-        }
-        if let Some(found) = self.forwards.get_mut(forward) {
-            found.bytes[direction as usize] += ip.datagram().len() as u64;
-            found.last = now;
-        }
-        self.counters.count(Counter::Forwarded);
-        let datagram = ip.datagram();
-        let Some(out) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
-        let received = &arrival.frame;
-        let delivery = self.deliver(now, &next_hop, out, |frame, link| {
-            packet::emit::forwarded(frame, link, &received.data()[datagram.clone()]).is_ok()
-        });
-        if delivery == Delivery::Unreachable {
-            self.send_icmp_error(now, arrival, icmp::ErrorKind::Unreachable(icmp::Unreachable::Host));
-        }
-    }
-
-    /// An ICMP error about a forwarded packet goes to who sent that.
-    pub(crate) fn forward_related(
-        &mut self,
-        now: Instant,
-        forward: ForwardKey,
-        arrival: &Arrival<'_, N::Frame>,
-        quote: &icmp::Quote,
-    ) {
-        if self.forwards.get(forward).is_none() || arrival.ip.destination != quote.source {
-            return self.counters.count(Counter::IcmpUnmatched);
-        }
-        let Some(next_hop) = self.routes.lookup(quote.source) else { return self.counters.count(Counter::NoRoute) };
-        if arrival.ip.ttl <= 1 {
-            return self.counters.count(Counter::TtlExpired);
-        }
-        let Some(out) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
-        self.counters.count(Counter::IcmpDelivered);
-        let bytes = &arrival.frame.data()[arrival.ip.datagram()];
-        self.deliver(now, &next_hop, out, |frame, link| packet::emit::forwarded(frame, link, bytes).is_ok());
-    }
-
-    /// A forwarded packet whose neighbour did not answer: its sender is told.
-    pub(crate) fn forward_unreachable(&mut self, now: Instant, forward: ForwardKey, ip: &Ip, frame: &N::Frame) {
-        let Some(found) = self.forwards.get(forward) else { return };
-        let interface = found.interface;
-        let wire = icmp::ErrorKind::Unreachable(icmp::Unreachable::Host).wire(ip.source.is_ipv6());
-        let Some(ours) = self.routes.source_for(interface, ip.source) else { return };
-        let quote = &frame.data()[ip.datagram()];
-        self.relay_error(now, interface, ours, ip.source, quote, wire);
-    }
-
     /// A flow's lifetime may be over; if packets have prolonged it, the timer is set again.
     pub(crate) fn forward_timeout(&mut self, now: Instant, key: ForwardKey) {
         let Some(forward) = self.forwards.get(key) else { return };
@@ -212,14 +216,14 @@ impl<N: Nic> Worker<N> {
         self.shared.wheel.borrow_mut().set(forward.expires, Timer::Forward(key));
     }
 
+    /// A flow is over: written down, by the record of its session or, where the operator wants that, by one of its own.
     pub(crate) fn end_forward(&mut self, key: ForwardKey) {
-        if self.log.forwarded {
+        if self.forwards.get(key).is_some_and(|forward| forward.served.is_some()) {
+            self.datagrams_end(key, None);
+        } else if self.log.forwarded {
             self.log_forward(key);
         }
-        let Some(forward) = self.forwards.remove(key) else { return };
-        for flow in forward.flows.into_iter().flatten() {
-            self.flows.remove(flow);
-        }
+        self.remove_forward(key);
     }
 
     /// The one line of a forwarded flow.
@@ -231,19 +235,32 @@ impl<N: Nic> Worker<N> {
         }
     }
 
+    pub(crate) fn remove_forward(&mut self, key: ForwardKey) {
+        let Some(forward) = self.forwards.remove(key) else { return };
+        for flow in forward.flows.into_iter().flatten() {
+            self.flows.remove(flow);
+        }
+    }
+
     pub(crate) fn forward_record(&self, now: Instant, forward: &Forward) -> FlowRecord {
+        let zone = |id: Option<control::policy::ZoneId>| {
+            let served = forward.served.as_ref()?;
+            id.map(|id| served.policy.zone_name(id).to_owned())
+        };
+        let served = forward.served.as_deref();
+        let [sent, answered] = forward.arrives;
         FlowRecord {
             core: self.core,
             id: forward.id,
             protocol: control::policy::protocol_name(forward.protocol).to_string(),
             interface: self.interfaces.get(forward.interface).name.clone(),
-            source: forward.source,
-            destination: forward.destination,
-            step: "forward".to_owned(),
-            service: None,
+            source: sent.source,
+            destination: sent.destination,
+            step: if served.is_some() { "proxy" } else { "forward" }.to_owned(),
+            service: served.map(|served| served.service().name.clone()),
             state: forward.tracking.name().to_owned(),
-            client_zone: None,
-            server_zone: None,
+            client_zone: zone(served.and_then(|served| served.client_zone)),
+            server_zone: zone(served.and_then(|served| served.server_zone)),
             bytes_to_server: forward.bytes[0],
             bytes_to_client: forward.bytes[1],
             age_ms: (now - forward.started).as_millis() as u64,
@@ -251,6 +268,10 @@ impl<N: Nic> Worker<N> {
             generation: forward.generation,
             client: None,
             server: None,
+            translated_source: Some(answered.destination).filter(|source| *source != sent.source),
+            translated_destination: Some(answered.source).filter(|to| *to != sent.destination),
+            mark: forward.mark,
+            connmark: forward.connmark,
         }
     }
 }

@@ -145,6 +145,49 @@ pub const KERNEL_BYTES_PER_SECOND: u64 = 50_000_000;
 /// those that nobody has answered make room.
 pub const LOCAL_FLOWS: usize = 4_096;
 
+/// UDP that a service takes and nobody answered, or only a moment ago: Linux's `nf_conntrack_udp_timeout`. A service's
+/// own `idle` holds where it is shorter.
+pub const DATAGRAMS_IDLE: Duration = Duration::from_secs(30);
+/// The same once both ends have spoken for [`DATAGRAMS_STREAM_AFTER`]: within Zorp's 60 s and the 180 s of older
+/// kernels' streams, RFC 4787 4.3 REQ-5 wants two minutes at least.
+pub const DATAGRAMS_IDLE_STREAM: Duration = Duration::from_secs(180);
+/// Question and answer are no conversation yet: Linux waits as long (`nf_conntrack_udp_packet`).
+pub const DATAGRAMS_STREAM_AFTER: Duration = Duration::from_secs(2);
+
+/// UDP sessions of one client, as a share of the core's: a quarter, so that who sends from every port it has leaves room
+/// for others.
+pub const DATAGRAMS_PER_CLIENT_SHARE: usize = 4;
+
+// ---- Fragments, translations --------------------------------------------------------------------------------------
+
+/// How long fragments wait for the rest: half of the 60 seconds of RFC 8200 4.5, as Linux does for IPv4
+/// (`ipfrag_time`): RFC 4963 2 counts how soon an identification comes round.
+pub const FRAGMENT_WAIT: Duration = Duration::from_secs(30);
+
+/// Bytes of fragments that a core holds: Linux's `ipfrag_high_thresh`.
+pub const FRAGMENT_MEMORY: usize = 4 << 20;
+
+/// Bytes of fragments held for one source: eight datagrams of the largest kind.
+pub const FRAGMENT_MEMORY_PER_SOURCE: usize = 512 << 10;
+
+/// Datagrams that wait for fragments at a time.
+pub const FRAGMENTED_MAX: usize = 1_024;
+
+/// The same of one source: Linux allows a source 64 others' fragments in between (`ipfrag_max_dist`).
+pub const FRAGMENTED_PER_SOURCE: u32 = 64;
+
+/// Fragments of one datagram: 64 KiB over a path of the smallest MTU that hosts must take (576) are 119.
+pub const FRAGMENTS_PER_DATAGRAM: usize = 128;
+
+/// No IPv6 link is smaller (RFC 8200 5): what came in smaller fragments need not leave so.
+pub const IPV6_MTU_MIN: usize = 1_280;
+
+/// Ports tried in a row before the search begins anew elsewhere; then half as many, and again (Linux's
+/// `NF_NAT_MAX_ATTEMPTS`). A range of no more ports is searched whole.
+pub const NAT_TRIES: u32 = 128;
+/// Tries below which the search is given up.
+pub const NAT_TRIES_LEAST: u32 = 16;
+
 // ---- Turns, sessions, connections ---------------------------------------------------------------------------------
 
 /// How much one core may hold; sized from the configured memory by [`Capacity::for_memory`].

@@ -33,7 +33,7 @@ impl<N: Nic> Worker<N> {
     pub(crate) fn arp(&mut self, now: Instant, interface: InterfaceId, arp: &Arp, frame: &N::Frame) {
         let station = station(&self.interfaces, &self.routes, interface);
         let answer = self.local.handle_arp(now, &station, arp, &mut self.neighbours);
-        self.answer_locally(interface, answer, frame);
+        self.answer_locally(interface, answer, frame.data());
     }
 
     /// A neighbour solicitation or advertisement.
@@ -46,21 +46,20 @@ impl<N: Nic> Worker<N> {
         let station = station(&self.interfaces, &self.routes, arrival.interface);
         let (link, ip) = (&arrival.packet.link, arrival.ip);
         let answer = self.local.handle_neighbour(now, &station, link, ip, message, &mut self.neighbours);
-        self.answer_locally(arrival.interface, answer, &arrival.frame);
+        self.answer_locally(arrival.interface, answer, arrival.data());
     }
 
     /// An echo request to one of our addresses, which the filter lets in.
     pub(crate) fn echo(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>, echo: &icmp::Echo) {
         let station = station(&self.interfaces, &self.routes, arrival.interface);
         let answer = self.local.handle_echo(now, &station, &arrival.packet.link, arrival.ip, echo);
-        self.answer_locally(arrival.interface, answer, &arrival.frame);
+        self.answer_locally(arrival.interface, answer, arrival.data());
     }
 
-    fn answer_locally(&mut self, interface: InterfaceId, answer: Answer, received: &N::Frame) {
+    fn answer_locally(&mut self, interface: InterfaceId, answer: Answer, bytes: &[u8]) {
         match answer {
             Answer::Silent(ending) => self.counters.count(ending),
             Answer::Reply(reply) => {
-                let bytes = received.data();
                 self.write_and_send(interface, |station, frame| reply.write(station, bytes, frame).is_ok());
             }
         }
@@ -154,7 +153,9 @@ impl<N: Nic> Worker<N> {
                 }
             }
             Some(Step::HalfOpen { key, leg }) => self.half_open_unreachable(now, key, leg),
-            Some(Step::Forward { forward, .. }) => self.forward_unreachable(now, forward, ip, frame),
+            Some(Step::Forward { forward, direction }) => {
+                self.forward_unreachable(now, forward, direction, ip, frame);
+            }
             Some(Step::TimeWait { .. } | Step::Local { .. }) | None => {}
         }
     }

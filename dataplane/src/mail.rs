@@ -76,6 +76,7 @@ impl<N: Nic> Worker<N> {
         for handshake in handshakes {
             self.cut_half_open(now, handshake, proxy::Reason::Cut);
         }
+        self.cut_datagrams();
         let sessions: Vec<SessionKey> = self.sessions.keys().collect();
         for session in sessions {
             self.cut(now, session, Ended::unserved(proxy::Reason::Cut));
@@ -191,6 +192,10 @@ impl<N: Nic> Worker<N> {
             generation: session.policy.generation(),
             client: client.and_then(|info| serde_json::to_value(info).ok()),
             server: server.and_then(|info| serde_json::to_value(info).ok()),
+            translated_source: None,
+            translated_destination: None,
+            mark: 0,
+            connmark: 0,
         }
     }
 

@@ -16,6 +16,7 @@ pub mod arp;
 mod checksum;
 pub mod emit;
 pub mod ethernet;
+pub mod fragment;
 pub mod icmp;
 mod ipv4;
 mod ipv6;

@@ -24,9 +24,13 @@ impl<N: Nic> Worker<N> {
         match self.flows.find(&reverse).map(|id| self.flows[id]) {
             Some(Step::Proxy { session, leg }) => self.about_leg(now, session, leg, arrival, error),
             Some(Step::HalfOpen { key, leg }) => self.half_open_icmp(now, key, leg, arrival.ip.source, error),
-            Some(Step::Forward { forward, .. }) => self.forward_related(now, forward, arrival, quote),
+            Some(Step::Forward { forward, direction }) => {
+                self.forward_related(now, forward, direction, arrival, error);
+            }
             Some(Step::Local { .. }) => self.local_related(now, arrival),
-            Some(Step::TimeWait { .. }) | None => self.counters.count(Counter::IcmpUnmatched),
+            Some(Step::TimeWait { .. }) => self.counters.count(Counter::IcmpUnmatched),
+            None if self.untracked(now, arrival) => {}
+            None => self.counters.count(Counter::IcmpUnmatched),
         }
     }
 

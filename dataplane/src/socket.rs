@@ -83,7 +83,7 @@ impl IpMarks {
     /// Of a packet that is passed on by a router.
     pub(crate) fn passed_on<F: crate::nic::Frame>(arrival: &crate::worker::Arrival<'_, F>) -> Self {
         let ip = arrival.ip;
-        let header = &arrival.frame.data()[ip.header.clone()];
+        let header = &arrival.data()[ip.header.clone()];
         let identification = if ip.source.is_ipv4() { u16::from_be_bytes([header[4], header[5]]) } else { 0 };
         let (ttl, dscp) = (ip.ttl.saturating_sub(1).max(1), ip.tos & !ECN_BITS);
         Self { flow_label: ip.flow_label, identification, ttl, dscp }

@@ -7,6 +7,7 @@
 //! What must hold: a packet ends exactly once, sent on or counted under a name; nothing that a packet says can make
 //! the worker panic, loop or allocate without bound.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -34,8 +35,9 @@ use crate::mail::probation::Probation;
 use crate::mail::redecide::Redecide;
 use crate::neighbour::{Bounds, Neighbours};
 use crate::nic::{BURST, Frame, Nic, PortId};
-use crate::packet::{self, Ip, Network, Packet, RxChecks, Transport, icmp};
+use crate::packet::{self, Ip, Network, PROTOCOL_TCP, Packet, RxChecks, Transport, icmp};
 use crate::random::Random;
+use crate::reassembly::{Progress, Reassembly, Whole};
 use crate::route::Routes;
 use crate::session::Sessions;
 use crate::session::half_open::HalfOpens;
@@ -89,6 +91,9 @@ pub struct Worker<N: Nic> {
     pub(crate) half_open: HalfOpens,
     pub(crate) time_wait: TimeWaits,
     pub(crate) per_service: HashMap<String, u32, FixedState>,
+    /// UDP sessions, by client.
+    pub(crate) per_client: HashMap<IpAddr, u32, FixedState>,
+    pub(crate) reassembly: Reassembly,
     pub(crate) forwards: Forwards,
     pub(crate) shared: Rc<Shared<SliceOf<N>>>,
     pub(crate) neighbours: Neighbours<N::Frame>,
@@ -132,6 +137,15 @@ pub(crate) struct Arrival<'a, F> {
     pub(crate) packet: &'a Packet,
     pub(crate) ip: &'a Ip,
     pub(crate) frame: F,
+    /// It was put together from fragments: then its bytes are here, and in the frame only if it is TCP.
+    pub(crate) whole: Option<&'a Whole>,
+}
+
+impl<F: Frame> Arrival<'_, F> {
+    /// The packet's bytes, from the Ethernet header on.
+    pub(crate) fn data(&self) -> &[u8] {
+        self.whole.map_or_else(|| self.frame.data(), |whole| &whole.bytes)
+    }
 }
 
 impl<N: Nic> Worker<N> {
@@ -168,6 +182,8 @@ impl<N: Nic> Worker<N> {
             half_open: HalfOpens::new(options.limits.half_open, random.key()),
             time_wait: TimeWaits::default(),
             per_service: HashMap::default(),
+            per_client: HashMap::with_hasher(FixedState::with_seed(random.next_u64())),
+            reassembly: Reassembly::new(random.next_u64()),
             forwards: SlotMap::with_capacity_and_key(options.limits.flows / 2),
             shared: Shared::new(now, options.limits.sockets()),
             neighbours: Neighbours::new(random.next_u64(), Bounds::default()),
@@ -247,7 +263,7 @@ impl<N: Nic> Worker<N> {
                 self.arp(now, interface, arp, &frame);
                 self.arp_for_kernel(now, interface, &packet, arp, &frame);
             }
-            Network::Ip(ip) => self.datagram(now, Arrival { interface, packet: &packet, ip, frame }),
+            Network::Ip(ip) => self.datagram(now, Arrival { interface, packet: &packet, ip, frame, whole: None }),
             Network::Other => self.counters.count(Counter::UnknownEthertype),
         }
     }
@@ -255,12 +271,12 @@ impl<N: Nic> Worker<N> {
     /// One IP datagram: a flow that is known goes its step, one that is not is classified.
     fn datagram(&mut self, now: Instant, arrival: Arrival<'_, N::Frame>) {
         let ip = arrival.ip;
-        if ip.fragment.is_some() {
-            return self.counters.count(Counter::Fragment);
-        }
         // Our own words coming back, or somebody else's in our name.
         if self.routes.is_own(ip.source) {
             return self.counters.count(Counter::OwnSource);
+        }
+        if ip.fragment.is_some() {
+            return self.fragment(now, &arrival);
         }
         match &ip.kind {
             Transport::Icmp(icmp::Message::Neighbour(message)) => {
@@ -281,11 +297,59 @@ impl<N: Nic> Worker<N> {
         }
     }
 
+    /// A part of a datagram; the last of them brings the whole on its way.
+    fn fragment(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) {
+        self.counters.count(Counter::Fragments);
+        let ip = arrival.ip;
+        if arrival.whole.is_some() {
+            // Fragments in fragments: RFC 8200 4.5 knows one fragment header.
+            return self.counters.count(packet::Malformed::Ipv6ExtensionOrder);
+        }
+        if ip.destination.is_multicast() {
+            return self.counters.count(Counter::Multicast);
+        }
+        let mut evicted = 0;
+        let progress = self.reassembly.handle(now, arrival.interface, arrival.frame.data(), ip, &mut evicted);
+        self.counters.add(Counter::FragmentEvicted, evicted);
+        match progress {
+            Progress::Waits => {}
+            Progress::Dropped(counter) => self.counters.count(counter),
+            Progress::Whole(whole) => {
+                self.counters.count(Counter::Reassembled);
+                self.reassembled(now, arrival.interface, arrival.frame.stripped_vlan(), &whole);
+            }
+        }
+    }
+
+    /// A datagram that was put together takes the way of one that came whole.
+    fn reassembled(&mut self, now: Instant, interface: InterfaceId, vlan: Option<u16>, whole: &Whole) {
+        let packet = match packet::parse(&whole.bytes, RxChecks { vlan, ..RxChecks::default() }) {
+            Ok(packet) => packet,
+            Err(malformed) => return self.counters.count(malformed),
+        };
+        let Network::Ip(ip) = &packet.network else { return self.counters.count(Counter::UnknownEthertype) };
+        // RFC 6980 5: "Nodes MUST silently ignore the following Neighbor Discovery messages [...] if the packet
+        // carrying them includes an IPv6 Fragmentation Header".
+        if matches!(ip.kind, Transport::Icmp(icmp::Message::Neighbour(_))) {
+            return self.counters.count(Counter::FragmentNeighbour);
+        }
+        let Some(mut frame) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
+        // A connection keeps its payload in the packet's buffer, and the host's kernel is given that; everything else is
+        // read from where it was put together, for it may be longer than any buffer.
+        let fits = frame.push(&whole.bytes).is_ok() && frame.data().len() == whole.bytes.len();
+        if !fits && (ip.protocol == PROTOCOL_TCP || self.routes.is_own(ip.destination)) {
+            return self.counters.count(Counter::FragmentTooLong);
+        }
+        self.datagram(now, Arrival { interface, packet: &packet, ip, frame, whole: Some(whole) });
+    }
+
     /// Timers whose time has come.
     fn expire(&mut self, now: Instant) -> usize {
         let mut rung = std::mem::take(&mut self.rung);
         self.shared.wheel.borrow_mut().expire(now, limits::TIMERS_PER_TURN, &mut rung);
         let work = rung.len() + self.expire_time_wait(now);
+        let expired = self.reassembly.expire(now);
+        self.counters.add(Counter::FragmentTimedOut, expired);
         for timer in rung.drain(..) {
             match timer {
                 Timer::Socket(key) => self.socket_timeout(now, key),
@@ -320,7 +384,7 @@ impl<N: Nic> Worker<N> {
         }
         let timers = self.shared.wheel.borrow().next();
         let told = [self.probation_until(), self.suppressed_due()];
-        let own = [timers, self.neighbours.deadline(), self.time_wait.deadline()];
+        let own = [timers, self.neighbours.deadline(), self.time_wait.deadline(), self.reassembly.deadline()];
         own.into_iter().chain(told).flatten().min()
     }
 
@@ -348,6 +412,7 @@ impl<N: Nic> Worker<N> {
             time_wait: self.time_wait.len(),
             forwards: self.forwards.len(),
             local_flows: self.exceptions.len(),
+            fragmented: self.reassembly.len(),
             neighbours_held: self.neighbours.held(),
         }
     }
@@ -385,6 +450,8 @@ pub struct Audit {
     pub forwards: usize,
     /// Flows of programs on the gateway.
     pub local_flows: usize,
+    /// Datagrams that wait for fragments.
+    pub fragmented: usize,
     /// Frames that wait for a neighbour's address.
     pub neighbours_held: usize,
 }

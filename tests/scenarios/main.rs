@@ -15,6 +15,7 @@ mod first_word;
 mod flood;
 mod forged;
 mod forward;
+mod fragments;
 mod half_close;
 mod hand;
 mod handshake;
@@ -33,6 +34,7 @@ mod servers;
 mod slow_reader;
 mod syn_flood;
 mod time_wait;
+mod udp;
 mod vlan;
 mod withdrawn;
 

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::Config;
 use crate::faults::{Faults, Place, nearest};
-use crate::policy::{Interface, Kind, Listener, Router, Service, UDP};
+use crate::policy::{Interface, Kind, Listener, Router, Service};
 use crate::rules::{Chain, ChainPolicy, Criteria, Family, Hook, Match, Not, Rule, Table, TableKind, Target};
 
 mod services;
@@ -62,10 +62,6 @@ fn redirections(config: &Config, table: &Table, warnings: &mut Faults) {
                 format!("add `- {{ port: {port}, service: … }}` to `listeners`"),
             );
         }
-        if rule.criteria.protocol.as_ref().is_some_and(|p| !p.not && p.value == UDP) && !udp_is_served(config) {
-            let message = "no service takes UDP in this version: flows that this rule takes are dropped";
-            warnings.add(rule.place.clone(), message);
-        }
     }
     if table.kind != TableKind::Tproxy {
         return;
@@ -74,14 +70,6 @@ fn redirections(config: &Config, table: &Table, warnings: &mut Faults) {
         let message = "rules in OUTPUT of table tproxy have no effect in this version: it redirects what arrives";
         warnings.add(output.place.clone(), message);
     }
-}
-
-/// Whether some service does something with datagrams.
-fn udp_is_served(config: &Config) -> bool {
-    config.services.iter().any(|service| match service.kind {
-        Kind::Proxy(proxy) => proxy.speaks(UDP),
-        Kind::Forward | Kind::Deny(_) => true,
-    })
 }
 
 fn leads_to(port: u16, address: Option<IpAddr>, listener: &Listener) -> bool {

@@ -93,6 +93,10 @@ fn flow(core: usize, id: u64) -> FlowRecord {
         age_ms: 3,
         idle_ms: 4,
         generation: 1,
+        translated_source: None,
+        translated_destination: None,
+        mark: 0,
+        connmark: 0,
         client: None,
         server: None,
     }

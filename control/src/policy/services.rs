@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::nat::NatPolicyId;
 use super::router::{ForgePort, Router};
-use super::tuple::{TCP, protocol_name};
+use super::tuple::{TCP, UDP, protocol_name};
 use super::verdict::{DropReason, RejectKind, Verdict};
 use super::zones::ZoneId;
 
@@ -144,14 +144,16 @@ impl Proxy {
     /// Whether it can serve flows of this IP protocol.
     pub fn speaks(self, protocol: u8) -> bool {
         match self {
-            Proxy::Plug | Proxy::Handoff => protocol == TCP,
+            Proxy::Plug => matches!(protocol, TCP | UDP),
+            Proxy::Handoff => protocol == TCP,
         }
     }
 
     /// What it speaks, for a sentence.
     pub fn protocols(self) -> String {
         match self {
-            Proxy::Plug | Proxy::Handoff => protocol_name(TCP).to_string(),
+            Proxy::Plug => format!("{} and {}", protocol_name(TCP), protocol_name(UDP)),
+            Proxy::Handoff => protocol_name(TCP).to_string(),
         }
     }
 

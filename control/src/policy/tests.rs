@@ -164,7 +164,7 @@ fn redirection_fails_closed() {
             // Interface a has no IPv6 address.
             ("a tcp [fd00::9]:5 [fd00::8]:8", "drop no_local_address by tproxy PREROUTING 2"),
             ("b tcp [fd00::9]:5 [fd00::8]:8", "drop no_zone by tproxy PREROUTING 2"),
-            ("a udp 10.0.0.9:5 10.0.1.9:8", "drop no_proxy_for_protocol by tproxy PREROUTING 3"),
+            ("a udp 10.0.0.9:5 10.0.1.9:8", "proxy s 10.0.0.1:1 by tproxy PREROUTING 3"),
             // --on-port 0 keeps the port.
             ("a tcp 10.0.0.9:5 10.0.1.9:80", "proxy s 10.0.0.1:80 by tproxy PREROUTING 4"),
             // A listener for flows to the gateway itself would connect to itself.

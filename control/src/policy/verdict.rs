@@ -249,7 +249,9 @@ impl DropReason {
             DropReason::OutboundDenied => "the client's zone does not list the service in outbound_services",
             DropReason::InboundDenied => "the server's zone does not list the service in inbound_services",
             DropReason::ConnectedDirectly => "a listener was given a flow that is meant for the gateway itself",
-            DropReason::NoProxyForProtocol => "no proxy speaks the flow's protocol; services take TCP in this version",
+            DropReason::NoProxyForProtocol => {
+                "no proxy of the service speaks the flow's protocol; the plug speaks TCP and UDP"
+            }
             DropReason::RawRule => "a DROP rule of table raw ended the flow",
             DropReason::RawPolicy => "the policy of a chain of table raw is DROP",
             DropReason::MangleRule => "a DROP rule of table mangle ended the flow",

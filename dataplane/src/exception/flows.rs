@@ -285,6 +285,10 @@ impl<N: Nic> Worker<N> {
             age_ms: (now - flow.started).as_millis() as u64,
             idle_ms: (now - flow.last).as_millis() as u64,
             generation: flow.generation,
+            translated_source: None,
+            translated_destination: None,
+            mark: 0,
+            connmark: 0,
             client: None,
             server: None,
         })

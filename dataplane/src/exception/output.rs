@@ -31,7 +31,7 @@ impl<N: Nic> Worker<N> {
         match &packet.network {
             // Whoever answers answers both: us and, by us, the kernel.
             Network::Arp(_) => self.hand_to_wire(interface, &packet, &frame),
-            Network::Ip(ip) => self.output(now, &Arrival { interface, packet: &packet, ip, frame }),
+            Network::Ip(ip) => self.output(now, &Arrival { interface, packet: &packet, ip, frame, whole: None }),
             Network::Other => self.counters.count(Counter::UnknownEthertype),
         }
     }

@@ -106,9 +106,28 @@ impl<N: Nic> Worker<N> {
             }
             Step::Forward { forward, direction: Direction::Original } => {
                 let Some(found) = self.forwards.get(forward) else { return false };
-                if !walk.concerns(found.generation(), &self.policy)
-                    || self.is_permitted(&self.policy, &key, Way::Forward, None)
-                {
+                if !walk.concerns(found.generation(), &self.policy) {
+                    return false;
+                }
+                if let Some(served) = &found.served {
+                    let local = served.listener.and_then(|id| {
+                        let listener = served.policy.listener(id);
+                        let (address, port) = (listener.address, listener.port);
+                        local_of(&served.policy, key.interface(), address, port, key.destination())
+                    });
+                    if self.is_permitted(
+                        &served.policy,
+                        &key,
+                        Way::Service(&served.service().name),
+                        local.map(|local| (local, false)),
+                    ) {
+                        return false;
+                    }
+                    self.counters.count(Counter::RedecidedSessions);
+                    self.cut_forward(forward);
+                    return true;
+                }
+                if self.is_permitted(&self.policy, &key, Way::Forward, None) {
                     return false;
                 }
                 self.counters.count(Counter::RedecidedForwards);

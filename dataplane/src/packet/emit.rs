@@ -19,13 +19,17 @@ mod datagram;
 mod discovery;
 mod forwarded;
 mod message;
+mod piece;
 mod segment;
+mod translated;
 
 pub use datagram::udp;
 pub use discovery::{Advertisement, arp, neighbour_advertisement, neighbour_solicitation};
-pub use forwarded::forwarded;
+pub use forwarded::{age, forwarded};
 pub use message::{QUOTE_MAX, echo_reply, icmp_error, quote_tcp};
+pub use piece::{Cut, piece};
 pub use segment::tcp;
+pub use translated::{Ends, restore, translate, translated, translated_error};
 
 /// Link layer of a frame to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

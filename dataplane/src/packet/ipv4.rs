@@ -18,8 +18,8 @@ pub(super) const HEADER_LEN: usize = 20;
 pub(super) const PACKET_MAX: usize = 65_535;
 
 pub(super) const DONT_FRAGMENT: u16 = 0x4000;
-const MORE_FRAGMENTS: u16 = 0x2000;
-const OFFSET: u16 = 0x1fff;
+pub(super) const MORE_FRAGMENTS: u16 = 0x2000;
+pub(super) const OFFSET: u16 = 0x1fff;
 
 const OPTION_END: u8 = 0;
 const OPTION_NOP: u8 = 1;

@@ -52,6 +52,7 @@ impl Decided {
     pub(crate) fn asking(&self, client: &Key) -> Asking {
         Asking {
             interface: client.interface(),
+            protocol: client.protocol(),
             client: client.source(),
             original: client.destination(),
             service: self.service,

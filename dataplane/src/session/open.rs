@@ -29,8 +29,10 @@ impl<N: Nic> Worker<N> {
         decision: &Decision,
     ) {
         let Verdict::Proxy { service, listener, .. } = decision.verdict else { return };
-        let Transport::Tcp { header: syn, .. } = &arrival.ip.kind else {
-            return self.counters.count(DropReason::NoProxyForProtocol);
+        let syn = match &arrival.ip.kind {
+            Transport::Tcp { header, .. } => header,
+            Transport::Udp { .. } => return self.open_datagrams(now, key, arrival, decision),
+            _ => return self.counters.count(DropReason::NoProxyForProtocol),
         };
         if let Err(reason) = self.admit(arrival, service) {
             let flow = self.new_flow(now, arrival);

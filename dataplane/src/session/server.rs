@@ -20,15 +20,15 @@ use super::{Session, SessionKey};
 use crate::counters::Counter;
 use crate::limits;
 use crate::nic::Nic;
+use crate::packet::PROTOCOL_TCP;
 use crate::worker::Worker;
-
-/// IP protocol number of TCP.
-const TCP: u8 = 6;
 
 /// A flow that asks for a server: what was decided about it.
 #[derive(Clone, Copy)]
 pub(crate) struct Asking {
     pub(crate) interface: InterfaceId,
+    /// IP protocol number.
+    pub(crate) protocol: u8,
     pub(crate) client: SocketAddr,
     pub(crate) original: SocketAddr,
     pub(crate) service: ServiceId,
@@ -44,6 +44,7 @@ impl Asking {
     pub(crate) fn of(session: &Session) -> Asking {
         Asking {
             interface: session.interface,
+            protocol: PROTOCOL_TCP,
             client: session.client,
             original: session.original,
             service: session.service,
@@ -80,7 +81,7 @@ impl<N: Nic> Worker<N> {
         }
         let flow = NewFlow {
             interface: asking.interface,
-            protocol: TCP,
+            protocol: asking.protocol,
             source: asking.client,
             destination: asking.original,
             packet: PacketFacts {

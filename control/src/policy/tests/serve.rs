@@ -272,7 +272,7 @@ policy_rules:
             ("a tcp 10.0.0.200:5 8.8.8.8:443", "proxy t 10.0.0.1:1 by tproxy PREROUTING 1"),
             ("a tcp 10.0.0.200:7 8.8.8.8:443", "proxy t 10.0.0.1:1 by tproxy PREROUTING 1"),
             ("a tcp 11.0.0.9:5 8.8.8.8:80", "reject tcp-reset by tproxy PREROUTING 1"),
-            ("a udp 10.0.0.9:5 8.8.8.8:80", "drop no_proxy_for_protocol by tproxy PREROUTING 2"),
+            ("a udp 10.0.0.9:5 8.8.8.8:80", "proxy s 10.0.0.1:1 by tproxy PREROUTING 2"),
         ],
     );
     let made = decision(&policy, "a tcp 10.0.0.200:7 8.8.8.8:443");

@@ -20,10 +20,16 @@ pub fn forwarded<F: Frame>(frame: &mut F, link: &LinkOut, datagram: &[u8]) -> Re
     let (header, ip) = frame.data_mut().split_at_mut(l2);
     let v6 = ip.first().is_some_and(|first| first >> 4 == 6);
     link.write(header, if v6 { ethernet::IPV6 } else { ethernet::IPV4 });
-    if v6 {
+    age(ip);
+    Ok(())
+}
+
+/// Takes one hop off a datagram that has one left, in place.
+pub fn age(ip: &mut [u8]) {
+    if ip.first().is_some_and(|first| first >> 4 == 6) {
         // RFC 8200 3: "Decremented by 1 by each node that forwards the packet".
         ip[IPV6_HOP_LIMIT] -= 1;
-        return Ok(());
+        return;
     }
     let word = |ip: &[u8], at: usize| u16::from_be_bytes([ip[at], ip[at + 1]]);
     let before = word(ip, IPV4_TTL);
@@ -34,5 +40,4 @@ pub fn forwarded<F: Frame>(frame: &mut F, link: &LinkOut, datagram: &[u8]) -> Re
     let folded = (sum & 0xffff) + (sum >> 16);
     let folded = (folded & 0xffff) + (folded >> 16);
     ip[10..12].copy_from_slice(&(!(folded as u16)).to_be_bytes());
-    Ok(())
 }
