@@ -288,6 +288,7 @@ impl Engine {
     fn enact(&mut self, config: Config, policy: Arc<Policy>) -> (Config, Arc<Policy>) {
         let before = (std::mem::replace(&mut self.config, config), std::mem::replace(&mut self.policy, policy));
         self.requests.set_own_addresses(own_addresses(&self.policy));
+        self.requests.set_group(requests_group(&self.config));
         before
     }
 
