@@ -114,7 +114,7 @@ impl<N: Nic> Worker<N> {
             if received > 0 {
                 self.exceptions.next = place + 1;
                 for frame in burst.drain(..) {
-                    self.from_kernel(now, InterfaceId(place as u16), frame);
+                    self.heard(now, InterfaceId(place as u16), frame);
                 }
                 return received;
             }

@@ -26,7 +26,7 @@ use control::policy::InterfaceId;
 
 impl<N: Nic> Worker<N> {
     /// A frame of the kernel.
-    pub(super) fn from_kernel(&mut self, now: Instant, interface: InterfaceId, frame: N::Frame) {
+    pub(super) fn heard(&mut self, now: Instant, interface: InterfaceId, frame: N::Frame) {
         let Some(packet) = self.read_from_kernel(now, interface, &frame) else { return };
         match &packet.network {
             // Whoever answers answers both: us and, by us, the kernel.
