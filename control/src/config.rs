@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::faults::Faults;
+use crate::faults::{Faults, Place};
 use crate::policy::{Interface, Listener, NatPolicy, PolicyRule, Route, Service, SetDefinition, Zone};
 use crate::rules::Ruleset;
 
@@ -76,6 +76,30 @@ pub struct RulesFile {
     pub path: PathBuf,
     /// What was read.
     pub text: Arc<str>,
+    /// Where `limpid rules gen` found what it made the rules of: from which line on, and what its comment there says.
+    pub origins: Vec<(u32, Place)>,
+}
+
+impl RulesFile {
+    /// A file with what its comments say.
+    pub fn new(path: PathBuf, text: &str) -> RulesFile {
+        let origins = (1u32..).zip(text.lines()).filter_map(|(line, text)| Some((line, origin(text)?)));
+        RulesFile { path, text: text.into(), origins: origins.collect() }
+    }
+
+    /// Where the rule on a line comes from; none where it was written here. One comment stands for all rules that were
+    /// made of one.
+    pub fn origin(&self, line: u32) -> Option<&Place> {
+        let after = self.origins.partition_point(|(from, _)| *from < line);
+        self.origins[..after].last().map(|(_, place)| place)
+    }
+}
+
+/// `# file:line`, as `limpid rules gen` writes it.
+fn origin(comment: &str) -> Option<Place> {
+    let (file, line) = comment.strip_prefix("# ")?.rsplit_once(':')?;
+    let plain = !file.is_empty() && !file.contains(char::is_whitespace);
+    Some(Place { file: file.into(), line: line.parse().ok().filter(|line| *line > 0 && plain)?, column: 0 })
 }
 
 /// `dpdk:`, the data plane's environment.

@@ -33,7 +33,7 @@ pub(crate) struct Candidate {
 pub(crate) fn candidate(path: &Path) -> Result<Candidate, ApiError> {
     let config = config::load_with_rules(path, rules_files::NEW)
         .map_err(|faults| ApiError::new(422, format!("what runs is kept as it was:\n{faults}")))?;
-    let Some(RulesFile { path, text }) = config.rules_file.clone() else {
+    let Some(RulesFile { path, text, .. }) = config.rules_file.clone() else {
         let said = "the rules stand in the configuration itself: test and commit are for a `rules_file`";
         return Err(ApiError::new(409, said));
     };

@@ -30,7 +30,6 @@ mod host;
 mod interop;
 mod iptables;
 mod limits;
-mod local;
 mod node;
 mod operation;
 mod operator;

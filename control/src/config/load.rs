@@ -124,7 +124,7 @@ fn read_with(name: &str, text: &str, suffix: &str, read_file: ReadFile<'_>) -> R
             let file = rules_file(node, suffix, read_file, &mut faults);
             file.map(|(path, file, text)| {
                 let rules = rules::parse(&Source::file(&file, &text), &macros, &mut faults, &mut warnings);
-                from_file = Some(RulesFile { path, text: text.into() });
+                from_file = Some(RulesFile::new(path, &text));
                 rules
             })
         }

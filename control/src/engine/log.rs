@@ -40,7 +40,7 @@ pub(super) fn decided(flow: &DecidedFlow) {
         verdict,
         reason,
         rule = rule.map(|rule| display(Named(rule))),
-        place = rule.map(|rule| display(&rule.place)),
+        place = rule.map(|rule| display(rule.origin.as_ref().unwrap_or(&rule.place))),
         service = decision.service.map(|service| policy.service(service).name.as_str()),
         protocol = %protocol_name(flow.protocol),
         interface = policy.interface(flow.interface).name,
@@ -68,7 +68,7 @@ fn met(flow: &DecidedFlow, rule: &RuleInfo, log: &Log) {
             $level!(
                 target: "core.log",
                 rule = %Named(rule),
-                place = %rule.place,
+                place = %rule.origin.as_ref().unwrap_or(&rule.place),
                 core = flow.core,
                 generation = policy.generation(),
                 "{}{line}",

@@ -50,6 +50,8 @@ pub struct RuleInfo {
     pub place: Place,
     /// As it was written, without the chain.
     pub text: String,
+    /// What `limpid rules gen` made it of.
+    pub origin: Option<Place>,
     /// What `-j LOG` is to write.
     pub log: Option<Log>,
 }
@@ -128,6 +130,13 @@ struct Position {
 
 impl Chains {
     /// What is known about a rule.
+    /// Notes where rules come from that were made of others, by their line.
+    pub(super) fn originate(&mut self, origin: impl Fn(u32) -> Option<Place>) {
+        for rule in &mut self.info {
+            rule.origin = origin(rule.place.line);
+        }
+    }
+
     pub(super) fn info(&self, rule: RuleRef) -> &RuleInfo {
         &self.info[rule.id as usize]
     }

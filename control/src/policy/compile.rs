@@ -47,6 +47,11 @@ impl Policy {
         if !faults.is_empty() {
             return Err(faults);
         }
+        let before = before.map(|before| &before.chains);
+        let mut chains = Chains::compile(&config.rules, &config.interfaces, &sets, before);
+        if let Some(file) = &config.rules_file {
+            chains.originate(|line| file.origin(line).cloned());
+        }
         let mut routes = connected(&config.interfaces);
         routes.extend_from_slice(&config.routes);
         Ok(Policy {
@@ -62,7 +67,7 @@ impl Policy {
             policy_rules: config.policy_rules.clone(),
             nat_policies: config.nat_policies.clone(),
             tables: tables(&config.rules),
-            chains: Chains::compile(&config.rules, &config.interfaces, &sets, before.map(|before| &before.chains)),
+            chains,
             sets,
             interfaces: config.interfaces.clone(),
             zones: config.zones.clone(),

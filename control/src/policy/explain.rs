@@ -63,6 +63,9 @@ pub struct RuleExplained {
     pub line: u32,
     /// The rule.
     pub text: String,
+    /// What `limpid rules gen` made it of, as `file:line`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 /// Names of zones.
@@ -156,6 +159,7 @@ impl RuleExplained {
             file: info.place.file.to_string(),
             line: info.place.line,
             text: info.text.clone(),
+            origin: info.origin.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -200,6 +204,9 @@ impl Display for Explanation {
                 "\n  rule     {} {} {} ({}:{}): {}",
                 rule.table, rule.chain, rule.index, rule.file, rule.line, rule.text
             )?;
+            if let Some(origin) = &rule.origin {
+                write!(f, "\n  made of  {origin}")?;
+            }
         }
         match (&self.service, &self.listener, self.policy_rule) {
             (Some(service), Some(listener), _) => write!(f, "\n  service  {service}, by the listener at {listener}")?,

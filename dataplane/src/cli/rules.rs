@@ -95,20 +95,16 @@ fn generate_new(cli: &Cli, rules: Option<&Path>, strict: bool) -> Done {
         let path = files.beside(suffix);
         let text = std::fs::read_to_string(&path);
         let text = text.map_err(|error| Failure::Code(WRONG, format!("{}: {error}", path.display())))?;
-        Ok::<_, Failure>((path.display().to_string(), text))
+        // By the bare name, which stands in the comments of what is made: the same wherever the folder lies.
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok::<_, Failure>((name, text))
     };
     let (rules, macros) = (read(rules_files::IN)?, read(rules_files::VAR)?);
     let beside = files.current().parent().map(Path::to_owned).unwrap_or_default();
     let included = |name: &str| std::fs::read_to_string(beside.join(name));
-    let named = |(name, text): &'_ (String, String)| (name.clone(), text.clone());
-    let ((rules_name, rules_text), (macros_name, macros_text)) = (named(&rules), named(&macros));
-    let generated = generate(
-        Named { name: &rules_name, text: &rules_text },
-        Named { name: &macros_name, text: &macros_text },
-        strict,
-        &included,
-    )
-    .map_err(|faults| Failure::Code(WRONG, format!("the rules are wrong, and nothing was written\n{faults}")))?;
+    let wrong = |faults| Failure::Code(WRONG, format!("the rules are wrong, and nothing was written\n{faults}"));
+    let [rules, macros] = [&rules, &macros].map(|(name, text)| Named { name, text });
+    let generated = generate(rules, macros, strict, &included).map_err(wrong)?;
     generated.warnings.iter().for_each(|warning| warn!("{warning}"));
     files.write_new(&generated.text).map_err(|error| Failure::Code(NOT_LOADED, error.to_string()))?;
     let (new, rules) = (files.beside(rules_files::NEW), generated.rules.len());
@@ -297,3 +293,6 @@ fn refused(error: ClientError) -> Failure {
     };
     Failure::Code(code, error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,7 @@ impl Chains {
                         index: index as u32 + 1,
                         place: written.place.clone(),
                         text: written.text.clone(),
+                        origin: None,
                         log: match &written.target {
                             Some(rules::Target::Log(log)) => Some(log.clone()),
                             _ => None,

@@ -143,14 +143,18 @@ impl<'a> Told<'a> {
     }
 
     fn rule(&mut self, rule: RuleRef, mismatch: Option<Criterion>) {
-        let RuleInfo { table, chain, index, place, text, .. } = self.policy.rule(rule);
+        let RuleInfo { table, chain, index, place, text, origin, .. } = self.policy.rule(rule);
         let (table, file, line) = (table.name(), &place.file, place.line);
         let mut outcome = String::from("matches");
         if let Some(criterion) = mismatch {
             outcome.clear();
             let _ = write!(outcome, "does not match ({})", criterion.name());
         }
-        self.say(format_args!("{table} {chain} rule {index} ({file}:{line}): {text}: {outcome}"));
+        let made = fmt::from_fn(|f| match origin {
+            Some(origin) => write!(f, ", made of {origin}"),
+            None => Ok(()),
+        });
+        self.say(format_args!("{table} {chain} rule {index} ({file}:{line}{made}): {text}: {outcome}"));
     }
 
     fn listener(
