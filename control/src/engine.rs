@@ -179,7 +179,7 @@ impl Engine {
     }
 
     /// Gives the first core its end of the switch between flows and programs.
-    pub(crate) fn connect_handoff(&mut self, end: crate::handoff::CoreEnd) {
+    pub(crate) fn connect_handoff(&mut self, end: &crate::handoff::CoreEnd) {
         self.cores.post_all(|| ToCore::Handoff(end.clone()));
     }
 

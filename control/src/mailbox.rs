@@ -59,7 +59,6 @@ pub enum ToCore {
 
 /// From one core.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "nearly all messages are summaries; a box would cost the core more")]
 pub enum FromCore {
     /// A proxy asks for an entry.
     Tproxy {

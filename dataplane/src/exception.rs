@@ -3,8 +3,8 @@
 //! An interface may have a device by which the kernel has a part in it (`kernel:` in the configuration), with the same
 //! Ethernet address, addresses and MTU. To the worker that device is one more port, behind those of the wires. A frame
 //! goes there, or comes from there, as it is; only a VLAN tag is taken off and put on. In the order of events: what
-//! INPUT lets in ([`flows`]), groups and answers to the kernel's own ARP and neighbour discovery (here), what the
-//! kernel says ([`output`]).
+//! INPUT lets in (`flows.rs`), groups and answers to the kernel's own ARP and neighbour discovery (here), what the
+//! kernel says (`output.rs`).
 //!
 //! What must hold: nothing reaches the kernel that INPUT did not accept (neighbour discovery aside), nothing leaves it
 //! that OUTPUT did not; and however much either side has to say, the worker spends a bounded share of its time on it:

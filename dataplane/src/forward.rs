@@ -2,7 +2,7 @@
 //!
 //! What the filter's FORWARD chain accepts and no proxy takes, and UDP flows of services ([`crate::datagrams`]), which
 //! differ by who is counted and told of them. The decision is made for the flow's first packet, and so is the choice of
-//! its translation; later packets are held against the flow's state ([`crate::flow::tracking`]) and sent on ([`pass`]).
+//! its translation; later packets are held against the flow's state ([`crate::flow::tracking`]) and sent on (`pass.rs`).
 //! The two keys of the flow's entries are the translation: what arrives one way leaves with the ends of what arrives the
 //! other way, turned round.
 //!

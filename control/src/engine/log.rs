@@ -109,8 +109,8 @@ impl fmt::Display for Packet<'_> {
         }
         if *protocol == crate::policy::TCP {
             let names = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
-            let set = names.iter().enumerate().rev().filter(|(bit, _)| packet.tcp_flags & 1 << bit != 0);
-            set.map(|(_, name)| write!(f, " {name}")).collect::<fmt::Result>()?;
+            let mut set = names.iter().enumerate().rev().filter(|(bit, _)| packet.tcp_flags & 1 << bit != 0);
+            set.try_for_each(|(_, name)| write!(f, " {name}"))?;
         }
         match self.flow.decision.mark {
             0 => Ok(()),

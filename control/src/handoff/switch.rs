@@ -126,7 +126,7 @@ impl Switch {
         let flow = said.flow();
         match said {
             FromFlow::Offer { local, client, original, zones, .. } => {
-                self.offered(flow, local, (client, original), zones)
+                self.offered(flow, local, (client, original), &zones);
             }
             FromFlow::Connected { source, .. } => self.connected(flow, source),
             FromFlow::Failed { errno, .. } => {
@@ -159,7 +159,7 @@ impl Switch {
         flow: u64,
         local: SocketAddr,
         (client, original): (SocketAddr, SocketAddr),
-        zones: (Option<String>, Option<String>),
+        zones: &(Option<String>, Option<String>),
     ) {
         let taken = self.listening.get(&local).copied().and_then(|(program, socket)| {
             let place = self.place(program)?;

@@ -264,7 +264,9 @@ impl DropReason {
             DropReason::DeniedByService => "the service that was chosen denies the flow",
             DropReason::NoServer => "the router of the service has no server of the flow's family",
             DropReason::TargetZoneDenied => "the server's zone is not among the limit_target_zones_to of the service",
-            DropReason::NotForOneStation => "a broadcast or multicast frame is not forwarded, whatever it is translated to",
+            DropReason::NotForOneStation => {
+                "a broadcast or multicast frame is not forwarded, whatever it is translated to"
+            }
         }
     }
 }

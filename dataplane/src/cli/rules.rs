@@ -87,7 +87,7 @@ fn generate_new(cli: &Cli, rules: Option<&Path>, strict: bool) -> Done {
     let current = match (rules, cli.config_given()) {
         (Some(rules), _) => rules.to_owned(),
         (None, Some(config)) => named_by(config)?,
-        (None, None) => file_of(&client(cli)?.get("/v1/rules/state").map_err(refused)?)?,
+        (None, None) => file_of(&client(cli)?.get("/v1/rules/state").map_err(|error| refused(&error))?)?,
     };
     let files = RulesFiles::new(current);
     let _lock = lock(&files, "limpid rules gen")?;
@@ -117,7 +117,7 @@ fn generate_new(cli: &Cli, rules: Option<&Path>, strict: bool) -> Done {
 fn test(cli: &Cli, seconds: u64) -> Done {
     let client = client(cli)?;
     let _lock = lock_running(&client, "limpid rules test")?;
-    let begun = client.post("/v1/rules/test", &json!({ "seconds": seconds })).map_err(refused)?;
+    let begun = client.post("/v1/rules/test", &json!({ "seconds": seconds })).map_err(|error| refused(&error))?;
     warnings(&begun);
     let probation = &begun["probation"];
     if !cli.json {
@@ -135,7 +135,7 @@ fn test(cli: &Cli, seconds: u64) -> Done {
 fn commit(cli: &Cli) -> Done {
     let client = client(cli)?;
     let _lock = lock_running(&client, "limpid rules commit")?;
-    let loaded = client.post("/v1/rules/commit", &json!({})).map_err(refused)?;
+    let loaded = client.post("/v1/rules/commit", &json!({})).map_err(|error| refused(&error))?;
     loaded_for_good(cli, &loaded)
 }
 
@@ -143,7 +143,7 @@ fn commit_confirm(cli: &Cli, seconds: u64) -> Done {
     let client = client(cli)?;
     let _lock = lock_running(&client, "limpid rules commit-confirm")?;
     let asked = json!({ "confirm": true, "seconds": seconds });
-    let begun = client.post("/v1/rules/commit", &asked).map_err(refused)?;
+    let begun = client.post("/v1/rules/commit", &asked).map_err(|error| refused(&error))?;
     warnings(&begun);
     let probation = &begun["probation"];
     if !cli.json {
@@ -164,7 +164,7 @@ fn commit_confirm(cli: &Cli, seconds: u64) -> Done {
 
 fn confirm(cli: &Cli, here: bool) -> Done {
     let client = client(cli)?;
-    let state = client.get("/v1/rules/state").map_err(refused)?;
+    let state = client.get("/v1/rules/state").map_err(|error| refused(&error))?;
     let since = state["probation"]["age_ms"].as_u64();
     // A log-in that was there before the rules says nothing about whether one can still log in.
     if let Some(since) = since.filter(|_| !here)
@@ -174,12 +174,12 @@ fn confirm(cli: &Cli, here: bool) -> Done {
                     confirm from a new one, or say --here";
         return Err(Failure::Code(NOT_LOADED, said.to_owned()));
     }
-    let kept = client.post("/v1/rules/confirm", &json!({})).map_err(refused)?;
+    let kept = client.post("/v1/rules/confirm", &json!({})).map_err(|error| refused(&error))?;
     loaded_for_good(cli, &kept)
 }
 
 fn revert(cli: &Cli) -> Done {
-    let back = client(cli)?.post("/v1/rules/revert", &json!({})).map_err(refused)?;
+    let back = client(cli)?.post("/v1/rules/revert", &json!({})).map_err(|error| refused(&error))?;
     if cli.json { say(back) } else { say(format_args!("policy {} again", back["generation"])) }
 }
 
@@ -192,7 +192,7 @@ fn show(cli: &Cli, counters: bool) -> Done {
         }
         _ => {
             let path = format!("/v1/rules?counters={counters}&format={}", if cli.json { "json" } else { "text" });
-            say(client(cli)?.get_text(&path).map_err(refused)?.trim_end())
+            say(client(cli)?.get_text(&path).map_err(|error| refused(&error))?.trim_end())
         }
     }
 }
@@ -273,7 +273,7 @@ fn file_of(state: &Value) -> Result<PathBuf, Failure> {
 }
 
 fn lock_running(client: &Client, purpose: &str) -> Result<Lock, Failure> {
-    let state = client.get("/v1/rules/state").map_err(refused)?;
+    let state = client.get("/v1/rules/state").map_err(|error| refused(&error))?;
     lock(&RulesFiles::new(file_of(&state)?), purpose)
 }
 
@@ -284,7 +284,7 @@ fn lock(files: &RulesFiles, purpose: &str) -> Result<Lock, Failure> {
     })
 }
 
-fn refused(error: ClientError) -> Failure {
+fn refused(error: &ClientError) -> Failure {
     let code = match error {
         ClientError::Refused { status: 422, .. } => WRONG,
         ClientError::Refused { status: 400, .. } => 1,

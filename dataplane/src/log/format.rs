@@ -25,7 +25,7 @@ pub enum LogFormat {
     /// For people
     #[default]
     Text,
-    /// As Zorp: prog[pid]: tag(level): (session): text; key='value', ...
+    /// As Zorp: `prog[pid]: tag(level): (session): text; key='value', ...`
     Zorp,
     /// One JSON object a line
     Json,

@@ -49,7 +49,7 @@ pub(super) fn read(path: &Path, mut each: impl FnMut(&mut Captured<'_>)) -> Resu
     loop {
         let consumed = match reader.next() {
             Ok((consumed, block)) => {
-                one(&mut interfaces, &mut frame, block, &mut each)?;
+                one(&mut interfaces, &mut frame, &block, &mut each)?;
                 consumed
             }
             Err(PcapError::Eof) => return Ok(()),
@@ -77,10 +77,10 @@ fn said(error: &PcapError<&[u8]>) -> String {
 fn one(
     interfaces: &mut Vec<Interface>,
     frame: &mut Vec<u8>,
-    block: PcapBlockOwned<'_>,
+    block: &PcapBlockOwned<'_>,
     each: &mut impl FnMut(&mut Captured<'_>),
 ) -> Result<(), String> {
-    let (index, ticks, length, data) = match &block {
+    let (index, ticks, length, data) = match block {
         PcapBlockOwned::LegacyHeader(header) => {
             let per_second = if header.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
             *interfaces = vec![Interface { link: header.network, name: None, per_second, offset: 0 }];
