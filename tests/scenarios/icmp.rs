@@ -12,7 +12,6 @@ use crate::hand::{self, ATTACKER, PUPPET};
 use crate::{LONG, SERVERS};
 
 const CLIENT: &str = "192.168.1.2";
-const MTU: u16 = 1_300;
 
 /// A leg as its peer's side sees it: the port of its cable, who sends from there, and between whom segments go.
 struct Side {
@@ -56,20 +55,20 @@ fn say(town: &mut Town, from: HostId, error: Ip) {
 
 #[test]
 fn too_big_is_believed_on_both_legs_if_it_quotes_what_is_under_way() {
-    for leg in 0..2 {
+    for (leg, mtu) in [(0, 1_300), (1, 1_300), (0, 600), (1, 600)] {
         let (mut town, call, sides) = under_way(2);
         let Side { port, router, ends } = &sides[leg];
         let last = sent(&mut town, *port, Duration::from_millis(100)).last().expect("data").0;
         let forged = Header { seq: SeqNumber(last.seq.0.wrapping_add(1 << 24)), ..last };
-        say(&mut town, router.0, hand::too_big(router.1, *ends, &forged, MTU));
+        say(&mut town, router.0, hand::too_big(router.1, *ends, &forged, mtu));
         let after = sent(&mut town, *port, Duration::from_millis(200));
         assert!(after.iter().any(|(_, length)| *length == 1_500), "a forged one changes nothing");
         let last = after.last().expect("data").0;
-        say(&mut town, router.0, hand::too_big(router.1, *ends, &last, MTU));
+        say(&mut town, router.0, hand::too_big(router.1, *ends, &last, mtu));
         // The path carries more in truth, and who probes it may find that out again (RFC 8899): one looks at once.
         town.world.run(Duration::from_millis(30));
         let after = sent(&mut town, *port, Duration::from_millis(30));
-        let small = after.iter().filter(|(_, length)| *length <= usize::from(MTU)).count();
+        let small = after.iter().filter(|(_, length)| *length <= usize::from(mtu)).count();
         assert!(small > 0 && small * 10 >= after.len() * 9, "leg {leg}: {small} of {}", after.len());
         assert_eq!(town.world.gateway.counter("icmp_delivered"), 2);
         town.world.finish(LONG);
