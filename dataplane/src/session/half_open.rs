@@ -1,4 +1,4 @@
-//! Handshakes under way: one record of two cache lines each, and no connection before the client has proven to be there.
+//! Handshakes under way: one record of 136 bytes each, and no connection before the client has proven to be there.
 //!
 //! The record says what the two SYNs said ([`tcp::Embryo`]), how their IP headers looked, and what was decided; the
 //! addresses are in the flow table, whose entries lead here. What must hold: no more of them than the core's budget,
