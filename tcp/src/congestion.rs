@@ -182,6 +182,10 @@ impl Congestion {
     /// How much of the window is used. RFC 7661, 4.4: after five minutes of little use "ssthresh = max(ssthresh, 3*cwnd/4)" and
     /// "cwnd = max(1/2*cwnd, IW)".
     pub(crate) fn on_use(&mut self, used: &Use) {
+        // A model of the path knows what it carries.
+        if self.is_model() {
+            return;
+        }
         if let Controller::Cubic(cubic) = &mut self.controller
             && !used.limited
         {

@@ -106,7 +106,8 @@ pub struct Connection<P> {
     aside: Option<Box<Header>>,
 }
 
-/// An idle connection has this and nothing else: see `lazy.rs`.
+/// An idle connection has this, and beside it only what it must remember: what went wrong, that the path reorders or carries less
+/// than was agreed on, and the state of pacing and of a model. See `lazy.rs`.
 const _: () = assert!(size_of::<Connection<bytes::Bytes>>() <= 512);
 
 impl<P: Payload> Connection<P> {

@@ -122,20 +122,8 @@ impl TimeWait {
         }
     }
 
-    /// RFC 6191, 2, and RFC 9293, 3.6.1: a later timestamp, or a later number, than all of the old connection.
     fn may_reuse(&self, syn: &Header) -> bool {
-        if syn.flags.contains(Flags::ACK) {
-            return false;
-        }
-        let later = syn.seq > self.receive_next;
-        match syn.options.timestamp.filter(|_| self.clock.is_some()) {
-            Some(timestamp) => match timestamp.value.wrapping_sub(self.recent).cast_signed() {
-                1.. => true,
-                0 => later,
-                _ => false,
-            },
-            None => later,
-        }
+        !syn.flags.contains(Flags::ACK) && is_later(syn, self.receive_next, self.clock.map(|_| self.recent))
     }
 
     fn challenge(&mut self, now: Instant, discard: Discard) -> Lingering {
@@ -155,5 +143,19 @@ impl TimeWait {
             urgent: 0,
             options: Options { timestamp, ..Options::default() },
         }
+    }
+}
+
+/// RFC 6191, 2, and RFC 9293, 3.6.1: a later timestamp, or a later number, than all of the old connection, whose next number and,
+/// with timestamps, last one these are.
+pub(crate) fn is_later(syn: &Header, next: SeqNumber, recent: Option<u32>) -> bool {
+    let later = syn.seq > next;
+    match syn.options.timestamp.zip(recent) {
+        Some((timestamp, recent)) => match timestamp.value.wrapping_sub(recent).cast_signed() {
+            1.. => true,
+            0 => later,
+            _ => false,
+        },
+        None => later,
     }
 }

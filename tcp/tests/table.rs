@@ -205,7 +205,7 @@ fn clean_links_are_full_from_1_mbit_to_10_gbit() {
     }
 }
 
-/// Spreading a window over the round trip costs no more than a fiftieth on a clean link.
+/// Spreading a window over the round trip costs no more than a tenth.
 #[test]
 fn pacing_costs_little() {
     for (loss, queue_tenths) in [(0, 10), (0, 1), (10, 10)] {

@@ -8,7 +8,7 @@ use crate::payload::Payload;
 use crate::segment::{Flags, Header};
 use crate::state::{Event, State};
 use crate::time::Instant;
-use crate::time_wait::{Last, TimeWait};
+use crate::time_wait::{Last, TimeWait, is_later};
 use crate::timers::Timer;
 
 /// Length of a TCP header without options, as the MSS is counted.
@@ -164,20 +164,9 @@ impl<P: Payload> Connection<P> {
     /// TIME-WAIT: its timestamp, or its sequence number, is beyond everything seen.
     #[must_use]
     pub fn may_reuse(&self, syn: &Header) -> bool {
-        if self.beat.state != State::TimeWait
-            || !syn.flags.contains(Flags::SYN)
-            || syn.flags.intersects(Flags::ACK | Flags::RST)
-        {
-            return false;
-        }
-        let later_number = self.receive.next().near(syn.seq) > self.receive.next();
-        match syn.options.timestamp.filter(|_| self.agreed.timestamps) {
-            Some(timestamp) => match timestamp.value.wrapping_sub(self.beat.recent).cast_signed() {
-                1.. => true,
-                0 => later_number,
-                _ => false,
-            },
-            None => later_number,
-        }
+        self.beat.state == State::TimeWait
+            && syn.flags.contains(Flags::SYN)
+            && !syn.flags.intersects(Flags::ACK | Flags::RST)
+            && is_later(syn, self.receive.next().seq(), self.agreed.timestamps.then_some(self.beat.recent))
     }
 }

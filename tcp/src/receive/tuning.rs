@@ -80,7 +80,7 @@ impl Tuning {
         // Twice, because the sender may be doubling its window; and room for what comes while this is measured. What grew faster
         // than that is on its way to more.
         let needed = 2 * read + 16 * progress.segment;
-        let growing = 2 * (needed * (read - self.space) / self.space.max(1)).min(needed);
+        let growing = 2 * (needed.saturating_mul(read - self.space) / self.space.max(1)).min(needed);
         self.space = read;
         Some(needed + growing)
     }
@@ -92,6 +92,15 @@ mod tests {
     use crate::seq::SeqNumber;
 
     const RTT: Duration = Duration::from_millis(50);
+
+    /// The round trip is what the peer's timestamps say, so that "in one round trip" may be any number of bytes.
+    #[test]
+    fn no_round_trip_is_too_long_to_reckon_with() {
+        let long = Duration::from_secs(4_000);
+        let mut tuning = Tuning::begin(&progress(0, 0, Some(long)));
+        let wanted = tuning.on_progress(&progress(5_000_000, 8 << 30, Some(long)));
+        assert!(wanted.is_none_or(|wanted| wanted >= 8 << 30), "{wanted:?}");
+    }
 
     fn progress(ms: u64, read: u64, smoothed: Option<Duration>) -> Progress {
         let at = |bytes| Position::of_syn(SeqNumber(0xffff_ff00)) + bytes;
