@@ -179,8 +179,12 @@ impl Engine {
     }
 
     /// Gives the first core its end of the switch between flows and programs.
-    pub(crate) fn connect_handoff(&mut self, end: &crate::handoff::CoreEnd) {
-        self.cores.post_all(|| ToCore::Handoff(end.clone()));
+    pub(crate) fn connect_handoff(&mut self, end: crate::handoff::CoreEnd) {
+        // One core only: the channel has one reader, and cores number flows alike.
+        let first = self.cores.numbers().next();
+        if let Some(core) = first {
+            self.cores.post(core, ToCore::Handoff(end));
+        }
     }
 
     /// How it ended, once all cores were told to stop.

@@ -91,6 +91,9 @@ pub const CHAINS_MAX: usize = 16_384;
 /// Words one macro expands to, macros in it included.
 pub const MACRO_WORDS_MAX: usize = 65_536;
 
+/// Words all macros together expand to: each of many may name the largest one.
+pub const MACRO_WORDS_TOTAL_MAX: usize = 1 << 20;
+
 /// Files included in each other by `rules gen`: deeper is a mistake, and circles are found first.
 pub const INCLUDE_DEPTH_MAX: usize = 16;
 

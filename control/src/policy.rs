@@ -77,6 +77,8 @@ pub struct Policy {
     zones: Vec<Zone>,
     zones_by_network: PrefixMap<ZoneId>,
     services: Vec<Service>,
+    /// The service of programs at the handoff socket.
+    program: Option<ServiceId>,
     listeners: Vec<Listener>,
     listeners_by_address: Listeners,
     policy_rules: Vec<PolicyRule>,

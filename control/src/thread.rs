@@ -84,7 +84,7 @@ async fn serve(mut engine: Engine, options: ThreadOptions) -> io::Result<Exit> {
     let mut servers = JoinSet::new();
     let programs = handoff::open(&control, desk.clone())?;
     let programs = programs.map(|(end, thread)| {
-        engine.connect_handoff(&end);
+        engine.connect_handoff(end);
         thread
     });
     serve_sockets(&mut servers, desk, unix, tcp, &closing);

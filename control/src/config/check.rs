@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::Config;
 use crate::faults::{Faults, Place, nearest};
-use crate::policy::{Interface, Kind, Listener, Router, Service};
+use crate::policy::{Interface, Kind, Listener};
 use crate::rules::{Chain, ChainPolicy, Criteria, Family, Hook, Match, Not, Rule, Table, TableKind, Target};
 
 mod services;
@@ -159,15 +159,6 @@ fn filter(config: &Config, warnings: &mut Faults) {
 /// Forward services are asked for what was redirected, and filter FORWARD has the last word.
 fn forward_services(config: &Config, forward: Option<&Chain>, warnings: &mut Faults) {
     let Some(service) = config.services.iter().find(|service| service.kind == Kind::Forward) else { return };
-    let translates = |service: &&Service| {
-        let moved = service.router != Router::Transparent { forced_port: 0 };
-        service.kind == Kind::Forward && (moved || service.snat.is_some() || service.dnat.is_some())
-    };
-    if let Some(service) = config.services.iter().find(translates) {
-        let message =
-            format!("service `{}` forwards and translates: in this version its flows are dropped", service.name);
-        warnings.add(Place::file(&config.file), message);
-    }
     let Some(forward) = forward.filter(|chain| ends_in_drop(chain)) else { return };
     let may_accept =
         |rule: &Rule| !matches!(rule.target, None | Some(Target::Drop | Target::Reject(_) | Target::Log(_)));

@@ -13,8 +13,10 @@ use crate::limits;
 use crate::policy::nat::PREFIX_LENGTHS;
 use crate::policy::{GeneralRow, Mapping as NatMapping, NatPolicy};
 
-#[derive(Clone, Copy)]
-enum Kind {
+/// The kinds, for the schema, too.
+#[derive(Clone, Copy, schemars::JsonSchema)]
+#[schemars(rename = "NatKindWord", rename_all = "snake_case")]
+pub(super) enum Kind {
     General,
     Static,
     OneToOne,

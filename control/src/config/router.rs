@@ -32,8 +32,10 @@ pub(super) fn router(node: &Node, service: &mut Service, faults: &mut Faults) ->
     }
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
+/// The kinds, for the schema, too.
+#[derive(Clone, Copy, schemars::JsonSchema)]
+#[schemars(rename = "RouterKind", rename_all = "lowercase")]
+pub(super) enum Kind {
     Transparent,
     Directed,
     Inband,

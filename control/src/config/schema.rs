@@ -1,7 +1,8 @@
 //! The shape of the file as a JSON schema, for editors and other tools.
 //!
 //! These types are never filled: the file is read by [`load`](super::load), which reports all faults at once and
-//! checks what a schema cannot say. A test holds both to the same keys.
+//! checks what a schema cannot say. A test holds both to the same keys, where a section has the same
+//! ones whatever its kind.
 
 #![expect(dead_code, reason = "types of a schema describe, they hold nothing")]
 

@@ -136,6 +136,7 @@ fn the_schema_names_the_keys_that_are_read() {
     for (section, file) in [
         ("DpdkSection", "dpdk: { xxxxxxxxxxxxxxxx: 1 }"),
         ("InterfaceSection", "interfaces: { a: { xxxxxxxxxxxxxxxx: 1 } }"),
+        ("KernelDeviceSection", "interfaces: { a: { kernel: { xxxxxxxxxxxxxxxx: 1 } } }"),
         ("RouteSection", "routes: [ { xxxxxxxxxxxxxxxx: 1 } ]"),
         ("ZoneSection", "zones: { a: { xxxxxxxxxxxxxxxx: 1 } }"),
         ("SetSection", "sets: { a: { xxxxxxxxxxxxxxxx: 1 } }"),

@@ -20,7 +20,7 @@ use super::switch::{Command, Message, Switch};
 use super::wire::{Ask, No, PROTOCOL, answer, read};
 use crate::config::Control;
 use crate::engine::Body;
-use crate::limits::{PROGRAM_MESSAGES_MAX, PROGRAM_SOCKETS_MAX, PROGRAMS_MAX, REQUESTS_WAITING_MAX};
+use crate::limits::{PROGRAM_FLOWS_MAX, PROGRAM_MESSAGES_MAX, PROGRAM_SOCKETS_MAX, PROGRAMS_MAX, REQUESTS_WAITING_MAX};
 use crate::requests::{Caller, Group, Request, TCP, UDP, Version};
 use crate::server::Desk;
 use crate::tproxy::Flags;
@@ -95,6 +95,7 @@ async fn accept(door: (std::os::fd::OwnedFd, SocketFile), desk: Desk, switch: Sw
             outbox,
             sockets: HashMap::new(),
             next: 0,
+            answers: Arc::new(Semaphore::new(PROGRAM_FLOWS_MAX + PROGRAM_MESSAGES_MAX)),
         };
         tokio::spawn(async move {
             let wire = Arc::new(wire);
@@ -119,6 +120,8 @@ struct Socket {
     local: SocketAddr,
     /// An entry of the tproxy table stands for it, as far as we know.
     entry: bool,
+    /// Flows that come to it are offered to the program.
+    listens: bool,
 }
 
 struct Program {
@@ -129,6 +132,8 @@ struct Program {
     outbox: mpsc::Sender<Message>,
     sockets: HashMap<u32, Socket>,
     next: u32,
+    /// Answers to `connect` that are not in the outbox yet: a program that does not read is not heard either.
+    answers: Arc<Semaphore>,
 }
 
 type Done = Result<Value, No>;
@@ -179,8 +184,13 @@ impl Program {
                 Ok(done)
             }
             Ask::Unassign { socket } => {
-                let done = self.request(Request::Unassign { protocol: TCP, local: self.local(socket)? }).await?;
+                let local = self.local(socket)?;
+                let done = self.request(Request::Unassign { protocol: TCP, local }).await?;
                 self.has_entry(socket, false);
+                if let Some(socket) = self.sockets.get_mut(&socket) {
+                    socket.listens = false;
+                }
+                self.command(Command::Deaf { program: self.id, local }).await;
                 Ok(done)
             }
             Ask::Query { socket } => self.request(Request::Query { protocol: TCP, local: self.local(socket)? }).await,
@@ -222,25 +232,34 @@ impl Program {
         self.command(Command::Bind { program: self.id, local, reply }).await;
         let local = answer.await.unwrap_or_else(|_| Err(stopping()))?;
         self.next += 1;
-        self.sockets.insert(self.next, Socket { local, entry: false });
+        self.sockets.insert(self.next, Socket { local, entry: false, listens: false });
         Ok(json!({ "socket": self.next, "local": local }))
     }
 
     async fn listen(&mut self, socket: u32, once: bool) -> Done {
         let local = self.local(socket)?;
+        let listened = self.sockets.get(&socket).is_some_and(|socket| socket.listens);
         // First who takes them, then what brings them.
         self.command(Command::Listen { program: self.id, socket, local }).await;
         let purpose = if once { Flags::LISTEN | Flags::ONCE } else { Flags::LISTEN };
-        self.purpose(socket, purpose).await
+        let done = self.purpose(socket, purpose).await;
+        if done.is_err() && !listened {
+            self.command(Command::Deaf { program: self.id, local }).await;
+        } else if let Some(socket) = self.sockets.get_mut(&socket) {
+            socket.listens = true;
+        }
+        done
     }
 
     /// Makes the connection; the answer comes when it is there.
     async fn connect(&mut self, id: &Value, socket: u32, remote: SocketAddr, once: bool) -> Result<(), No> {
         let local = self.local(socket)?;
+        let remote = SocketAddr::new(remote.ip(), remote.port());
         if remote.is_ipv4() != local.is_ipv4() || remote.port() == 0 || remote.ip().is_unspecified() {
             return Err(No::new("EINVAL", format!("{remote} is no address that {local} can connect to")));
         }
         self.purpose(socket, if once { Flags::CONNECT | Flags::ONCE } else { Flags::CONNECT }).await?;
+        let turn = Arc::clone(&self.answers).acquire_owned().await.map_err(|_| stopping())?;
         let (reply, made) = oneshot::channel();
         self.command(Command::Connect { program: self.id, local, remote, reply }).await;
         let (id, outbox) = (id.clone(), self.outbox.clone());
@@ -252,6 +271,7 @@ impl Program {
             };
             // A program that has gone does not want to know.
             let _ = outbox.send(Message { bytes: answer(&id, done), descriptor }).await;
+            drop(turn);
         });
         Ok(())
     }
@@ -262,9 +282,8 @@ impl Program {
         if !self.sockets.get(&socket).is_some_and(|socket| socket.entry) {
             let foreign = SocketAddr::new(unspecified(local.ip()), 0);
             let request = Request::Assign { protocol: TCP, local, foreign, reuse: false, expires_ms: None };
-            let done = self.request(request).await?;
+            self.request(request).await?;
             self.has_entry(socket, true);
-            return Ok(done);
         }
         let now = self.request(Request::Flags { protocol: TCP, local, set: None }).await?;
         let now: Flags = serde_json::from_value(now["flags"].clone()).unwrap_or_default();
@@ -272,7 +291,7 @@ impl Program {
     }
 
     async fn close(&mut self, socket: u32) -> Done {
-        let Socket { local, entry } = self.sockets.remove(&socket).ok_or_else(|| no_socket(socket))?;
+        let Socket { local, entry, .. } = self.sockets.remove(&socket).ok_or_else(|| no_socket(socket))?;
         if entry {
             // One that was used up or has expired is gone already.
             let _ = self.request(Request::Unassign { protocol: TCP, local }).await;

@@ -35,13 +35,43 @@ pub(super) type Connection = Result<(u64, SocketAddr, OwnedFd), &'static str>;
 
 /// What programs' tasks want.
 pub(super) enum Command {
-    Join { program: u32, outbox: mpsc::Sender<Message> },
-    Gone { program: u32 },
-    Bind { program: u32, local: SocketAddr, reply: oneshot::Sender<Result<SocketAddr, No>> },
-    Free { program: u32, local: SocketAddr },
-    Listen { program: u32, socket: u32, local: SocketAddr },
-    Connect { program: u32, local: SocketAddr, remote: SocketAddr, reply: oneshot::Sender<Connection> },
-    Abort { program: u32, flow: u64, reply: oneshot::Sender<bool> },
+    Join {
+        program: u32,
+        outbox: mpsc::Sender<Message>,
+    },
+    Gone {
+        program: u32,
+    },
+    Bind {
+        program: u32,
+        local: SocketAddr,
+        reply: oneshot::Sender<Result<SocketAddr, No>>,
+    },
+    Free {
+        program: u32,
+        local: SocketAddr,
+    },
+    Listen {
+        program: u32,
+        socket: u32,
+        local: SocketAddr,
+    },
+    /// Nothing more is to come to this address.
+    Deaf {
+        program: u32,
+        local: SocketAddr,
+    },
+    Connect {
+        program: u32,
+        local: SocketAddr,
+        remote: SocketAddr,
+        reply: oneshot::Sender<Connection>,
+    },
+    Abort {
+        program: u32,
+        flow: u64,
+        reply: oneshot::Sender<bool>,
+    },
 }
 
 struct Program {
@@ -220,6 +250,11 @@ impl Switch {
             Command::Bind { program, local, reply } => drop(reply.send(self.bind(program, local))),
             Command::Free { program, local } => self.free(program, local),
             Command::Listen { program, socket, local } => drop(self.listening.insert(local, (program, socket))),
+            Command::Deaf { program, local } => {
+                if self.listening.get(&local).is_some_and(|(listener, _)| *listener == program) {
+                    self.listening.remove(&local);
+                }
+            }
             Command::Connect { program, local, remote, reply } => self.connect(program, (local, remote), reply),
             Command::Abort { program, flow, reply } => {
                 let own = self.flows.get(&flow).is_some_and(|active| active.program == program);

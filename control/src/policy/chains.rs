@@ -129,7 +129,6 @@ struct Position {
 }
 
 impl Chains {
-    /// What is known about a rule.
     /// Notes where rules come from that were made of others, by their line.
     pub(super) fn originate(&mut self, origin: impl Fn(u32) -> Option<Place>) {
         for rule in &mut self.info {
@@ -137,6 +136,7 @@ impl Chains {
         }
     }
 
+    /// What is known about a rule.
     pub(super) fn info(&self, rule: RuleRef) -> &RuleInfo {
         &self.info[rule.id as usize]
     }

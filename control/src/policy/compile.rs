@@ -10,7 +10,7 @@ use super::listeners::{Choice, Listeners};
 use super::network::{Interface, InterfaceId, Route};
 use super::sets::Sets;
 use super::zones::{Zone, ZoneId, lineage};
-use super::{NatPolicyId, Permitted, Policy, Service, ServiceId};
+use super::{NatPolicyId, Permitted, Policy, Proxy, Service, ServiceId};
 use crate::config::Config;
 use crate::faults::{Faults, Place};
 use crate::limits;
@@ -72,6 +72,11 @@ impl Policy {
             interfaces: config.interfaces.clone(),
             zones: config.zones.clone(),
             services: config.services.clone(),
+            program: config
+                .services
+                .iter()
+                .position(|service| service.proxy() == Some(Proxy::Handoff))
+                .map(|at| ServiceId(at as u32)),
             listeners: config.listeners.clone(),
         })
     }

@@ -237,7 +237,7 @@ impl<T: Trace> Way<'_, T> {
             range.addresses = Some((own, own));
         }
         let range = range.narrowed(self.seen.source.ip(), from.ip());
-        self.nat.destination = Some(range);
+        self.nat.destination = Some(range.after(self.nat.destination));
         self.seen.destination = self.translated(from, range);
         self.trace.step(Step::Translated(range.kind, from, self.seen.destination));
         if hook == Hook::Output {
@@ -259,7 +259,7 @@ impl<T: Trace> Way<'_, T> {
             range.addresses = Some((own, own));
         }
         let range = range.narrowed(from.ip(), self.seen.destination.ip());
-        self.nat.source = Some(range);
+        self.nat.source = Some(range.after(self.nat.source));
         self.seen.source = self.translated(from, range);
         self.trace.step(Step::Translated(range.kind, from, self.seen.source));
         Ok(())

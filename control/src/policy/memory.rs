@@ -90,6 +90,11 @@ impl Memory {
         (!self.holds.is_empty()).then(|| Holds(self.holds.drain(..).collect()))
     }
 
+    /// Frees what the flow that was decided last takes up: it is not let in.
+    pub fn release_holds(&mut self) {
+        self.holds.clear();
+    }
+
     /// Whether what is remembered may change.
     pub(super) fn acts(&self) -> bool {
         self.acts

@@ -27,8 +27,6 @@ pub struct NatRange {
     pub addresses: Option<(IpAddr, IpAddr)>,
     /// First and last port. None: the port stays where it is free.
     pub ports: Option<(u16, u16)>,
-    /// `first-last/base`: the flow's port less this is counted from the first port.
-    pub base: Option<u16>,
     /// `--random`: begin anywhere in the range of ports.
     pub random: bool,
     /// `--random-fully`: each port by chance.
@@ -65,15 +63,14 @@ impl NatKind {
 impl NatRange {
     /// A range that leaves everything as it is; the caller sets what changes.
     pub fn new(kind: NatKind) -> NatRange {
-        NatRange {
-            kind,
-            addresses: None,
-            ports: None,
-            base: None,
-            random: false,
-            random_fully: false,
-            persistent: false,
-        }
+        NatRange { kind, addresses: None, ports: None, random: false, random_fully: false, persistent: false }
+    }
+
+    /// One translation after another: what this one leaves as it is, the one before has set.
+    #[must_use]
+    pub(super) fn after(self, before: Option<NatRange>) -> NatRange {
+        let (addresses, ports) = before.map_or((None, None), |before| (before.addresses, before.ports));
+        NatRange { addresses: self.addresses.or(addresses), ports: self.ports.or(ports), ..self }
     }
 
     /// The one address of a narrowed range.
@@ -105,13 +102,8 @@ impl NatRange {
 
     /// The port a flow has after it, unless that is taken: its own where the range has it or says nothing.
     pub fn port(&self, own: u16) -> u16 {
-        match (self.ports, self.base) {
-            // Linux counts round the range.
-            (Some((first, last)), Some(base)) => {
-                let count = u32::from(last.saturating_sub(first)) + 1;
-                first + (u32::from(own.wrapping_sub(base)) % count) as u16
-            }
-            (Some((first, last)), None) if !(first..=last).contains(&own) => first,
+        match self.ports {
+            Some((first, last)) if !(first..=last).contains(&own) => first,
             _ => own,
         }
     }

@@ -9,7 +9,7 @@ use super::rule::Context;
 use super::target::Target;
 use super::targets::TargetDraft;
 use super::{Hook, Network, Rule};
-use crate::limits::INTERFACE_NAME_MAX;
+use crate::limits::{INTERFACE_NAME_MAX, RULES_MAX};
 use crate::policy::protocol_number;
 
 /// What has been read of a rule.
@@ -115,6 +115,11 @@ impl Draft {
         if let (Some(only), Some((family, _))) = (context.only, self.family)
             && only != family
         {
+            return Vec::new();
+        }
+        let many = |addresses: &Option<Addresses>| addresses.as_ref().map_or(1, |addresses| addresses.list.len());
+        if many(&self.source).saturating_mul(many(&self.destination)) > RULES_MAX {
+            context.fault(1, format!("the lists of addresses in this rule make more than {RULES_MAX} rules"));
             return Vec::new();
         }
         let before = context.faults.len();

@@ -8,7 +8,7 @@
 
 use super::lex::Word;
 use crate::faults::{Faults, Place};
-use crate::limits::{MACRO_DEPTH_MAX, MACRO_WORDS_MAX};
+use crate::limits::{MACRO_DEPTH_MAX, MACRO_WORDS_MAX, MACRO_WORDS_TOTAL_MAX};
 use std::collections::HashMap;
 
 /// Macros with what they finally stand for.
@@ -41,17 +41,21 @@ impl Macros {
     /// Puts definitions together, macros in macros expanded.
     pub fn new(definitions: &[Definition], faults: &mut Faults) -> Macros {
         let written = definitions.iter().map(|d| (&*d.name, d)).collect();
-        let mut resolver = Resolver { written, done: HashMap::new(), path: Vec::new() };
-        let mut macros = Macros::default();
+        let mut resolver = Resolver { written, done: HashMap::new(), path: Vec::new(), total: 0 };
         for definition in definitions {
             if let Err(why) = resolver.resolve(definition) {
                 faults.add(definition.place.clone(), format!("macro `{}` {why}", definition.name));
             }
-            let words = resolver.done.get(&*definition.name).cloned().unwrap_or_default();
-            macros.words.insert(definition.name.clone(), words);
+            if resolver.total > MACRO_WORDS_TOTAL_MAX {
+                break;
+            }
             resolver.path.clear();
         }
-        macros
+        // A macro that could not be resolved stands for nothing, so that rules are read on; the fault is said.
+        let unresolved = definitions.iter().map(|definition| (definition.name.clone(), Vec::new()));
+        let mut words: HashMap<String, Vec<String>> = unresolved.collect();
+        words.extend(resolver.done.into_iter().map(|(name, words)| (name.to_owned(), words)));
+        Macros { words }
     }
 
     /// The words of a macro.
@@ -139,6 +143,8 @@ struct Resolver<'a> {
     written: HashMap<&'a str, &'a Definition>,
     done: HashMap<&'a str, Vec<String>>,
     path: Vec<&'a str>,
+    /// Words of all of them, those that failed included.
+    total: usize,
 }
 
 impl<'a> Resolver<'a> {
@@ -157,6 +163,7 @@ impl<'a> Resolver<'a> {
         self.path.push(name);
         let mut words = Vec::new();
         for word in &definition.words {
+            let before = words.len();
             match self.written.get(&**word).copied() {
                 Some(inner) => {
                     self.resolve(inner)?;
@@ -166,6 +173,10 @@ impl<'a> Resolver<'a> {
             }
             if words.len() > MACRO_WORDS_MAX {
                 return Err(format!("stands for more than {MACRO_WORDS_MAX} words"));
+            }
+            self.total += words.len() - before;
+            if self.total > MACRO_WORDS_TOTAL_MAX {
+                return Err(format!("is one too many: all together stand for more than {MACRO_WORDS_TOTAL_MAX} words"));
             }
         }
         self.path.pop();

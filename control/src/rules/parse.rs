@@ -249,6 +249,10 @@ impl Parser<'_> {
                 None if context.faults.len() > crate::limits::FAULTS_MAX => return,
                 None => {}
             }
+            // Comma lists multiply once more; who reads the lines says that there are too many.
+            if self.rules > RULES_MAX {
+                return;
+            }
         }
     }
 

@@ -286,6 +286,29 @@ fn macros_have_bounds() {
 }
 
 #[test]
+fn macros_are_bounded_together_too() {
+    let words = vec!["x"; crate::limits::MACRO_WORDS_MAX];
+    let names: Vec<String> =
+        (0..=crate::limits::MACRO_WORDS_TOTAL_MAX / words.len()).map(|n| format!("M{n}")).collect();
+    let mut all: Vec<(&str, &[&str])> = vec![("BIG", &words)];
+    all.extend(names.iter().map(|name| (name.as_str(), &["BIG"][..])));
+    let said = read_with("", &all).0.unwrap_err();
+    assert_eq!(said.matches("all together stand for more than 1048576 words").count(), 1, "{said}");
+}
+
+#[test]
+fn lists_of_addresses_multiply_within_bounds() {
+    let list = vec!["1"; 300].join(",");
+    let both = format!("-s {list} -d {list} -j DROP");
+    assert!(rule(&both).unwrap_err().contains("the lists of addresses in this rule make more than 65536 rules"));
+    // Within the bound by itself, beyond it with the copies a macro makes.
+    let list = vec!["1"; 200].join(",");
+    let text = format!("*filter\n-A INPUT -s {list} -d {list} -p tcp --dport M -j DROP\nCOMMIT\n");
+    let said = read_with(&text, &[("M", &["1", "2", "3", "4"])]).0.unwrap_err();
+    assert!(said.contains("there are more than 65536 rules"), "{said}");
+}
+
+#[test]
 fn chains_have_bounds() {
     let depth = crate::limits::CHAIN_DEPTH_MAX + 1;
     let mut text = "*filter\n".to_owned();

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use super::is_any;
 use crate::faults::Faults;
+use crate::policy::{TCP, UDP};
 use crate::rules::{Chain, Criteria, Match, Rule, Table, Target};
 
 /// Looks through the chains of a table.
@@ -50,8 +51,10 @@ fn criteria(criteria: &Criteria) -> String {
 fn ends(rule: &Rule) -> bool {
     match rule.target {
         Some(Target::Accept | Target::Drop | Target::Return | Target::Reject(_) | Target::Goto(_)) => true,
-        // Without `-p`, what is neither TCP nor UDP passes it.
-        Some(Target::Tproxy { .. }) => rule.criteria.protocol.is_some(),
+        // What is neither TCP nor UDP passes it.
+        Some(Target::Tproxy { .. }) => {
+            rule.criteria.protocol.as_ref().is_some_and(|only| !only.not && [TCP, UDP].contains(&only.value))
+        }
         Some(Target::Dnat(_) | Target::Redirect(_) | Target::Snat(_) | Target::Masquerade(_)) => true,
         _ => false,
     }

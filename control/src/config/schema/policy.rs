@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 
+use crate::config::{nat_policies, router};
+
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct ZoneSection {
@@ -62,6 +64,7 @@ pub(super) struct ServiceSection {
 #[schemars(rename_all = "lowercase")]
 pub(super) enum ProxyWord {
     Plug,
+    Handoff,
 }
 
 #[derive(JsonSchema)]
@@ -112,7 +115,7 @@ pub(super) enum RouterWord {
 #[schemars(deny_unknown_fields)]
 pub(super) struct RouterSection {
     /// transparent, directed or inband.
-    kind: RouterKind,
+    kind: router::Kind,
     /// transparent: the port that takes the place of the client's.
     forced_port: Option<u16>,
     /// directed: servers, as ADDRESS:PORT; port 0 keeps the client's.
@@ -125,14 +128,6 @@ pub(super) struct RouterSection {
     forge_address: Option<bool>,
     /// As beside the router.
     forge_port: Option<ForgePortWord>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-pub(super) enum RouterKind {
-    Transparent,
-    Directed,
-    Inband,
 }
 
 #[derive(JsonSchema)]
@@ -218,7 +213,7 @@ pub(super) enum Word {
 #[schemars(deny_unknown_fields)]
 pub(super) struct NatPolicySection {
     /// What it does.
-    kind: NatKindWord,
+    kind: nat_policies::Kind,
     /// general, one_to_one_multi: its rows.
     mappings: Option<Vec<NatRow>>,
     /// static: the address, with a port or without.
@@ -235,19 +230,6 @@ pub(super) struct NatPolicySection {
     prefix: Option<String>,
     /// A client and a server that met once get the same choice again; default true.
     cacheable: Option<bool>,
-}
-
-#[derive(JsonSchema)]
-#[schemars(rename_all = "snake_case")]
-pub(super) enum NatKindWord {
-    General,
-    Static,
-    OneToOne,
-    OneToOneMulti,
-    Random,
-    Hash,
-    Nat64,
-    Nat46,
 }
 
 #[derive(JsonSchema)]

@@ -3,14 +3,13 @@
 //! The firewall and the zones stand around a program as around a proxy: the service of kind `proxy: handoff` is what
 //! zones permit, the client's zone as outbound and that of the foreign address as inbound; without such a service
 //! there is nothing to permit, and the flow ends. A program's own connections leave by OUTPUT and POSTROUTING, with
-//! `-m tproxy` true. Table nat is not asked for a source: the entry is the translation.
+//! `-m tproxy` true. Table nat is not asked: the entry is the translation.
 
 use std::net::SocketAddr;
 
 use super::way::Way;
 use crate::policy::services::Proxy;
 use crate::policy::trace::{NoTrace, Step, Trace};
-use crate::policy::translation::Nat;
 use crate::policy::tuple::NewFlow;
 use crate::policy::verdict::{Decision, DropReason, Verdict};
 use crate::policy::{ListenerId, Memory, Policy, ServiceId};
@@ -18,9 +17,8 @@ use crate::rules::{Hook, TableKind};
 
 impl Policy {
     /// The service that stands for programs at the handoff socket: the first of kind `proxy: handoff`.
-    pub fn program_service(&self) -> Option<ServiceId> {
-        let position = self.services.iter().position(|service| service.proxy() == Some(Proxy::Handoff))?;
-        Some(ServiceId(position as u32))
+    pub(super) fn program_service(&self) -> Option<ServiceId> {
+        self.program
     }
 
     /// Decides about a connection that a program makes: `flow` is as the server will see it, from the foreign address.
@@ -84,7 +82,6 @@ impl<T: Trace> Way<'_, T> {
         self.pass(TableKind::Mangle, Hook::Output)?;
         self.rule = self.pass(TableKind::Filter, Hook::Output)?;
         self.pass(TableKind::Mangle, Hook::Postrouting)?;
-        self.nat = Nat::default();
         Ok(Verdict::Proxy { service, listener: None, local: source })
     }
 }

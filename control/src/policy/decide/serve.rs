@@ -12,7 +12,7 @@ use crate::policy::best_match;
 use crate::policy::nat::End;
 use crate::policy::services::{Kind, Proxy, Source};
 use crate::policy::trace::{Step, Trace};
-use crate::policy::translation::{Nat, NatKind, NatRange};
+use crate::policy::translation::{NatKind, NatRange};
 use crate::policy::tuple::NewFlow;
 use crate::policy::verdict::{Decision, DropReason, Verdict};
 use crate::policy::zones::Direction;
@@ -204,8 +204,8 @@ impl<T: Trace> Way<'_, T> {
             let range = NatRange { addresses: Some((mapped.ip(), mapped.ip())), ports, ..NatRange::new(kind) };
             *own = SocketAddr::new(mapped.ip(), if mapped.port() == 0 { own.port() } else { mapped.port() });
             match end {
-                End::Source => self.nat.source = Some(range),
-                End::Destination => self.nat.destination = Some(range),
+                End::Source => self.nat.source = Some(range.after(self.nat.source)),
+                End::Destination => self.nat.destination = Some(range.after(self.nat.destination)),
             }
         }
         Ok((from, to))
@@ -220,7 +220,6 @@ impl<T: Trace> Way<'_, T> {
             // By the server's own address; a mapped one may be of the other family.
             Source::Gateway => SocketAddr::new(unspecified(server.ip()), 0),
         };
-        self.nat = Nat::default();
         let (mut source, server) = self.nat_policies(service, source, server)?;
         let output = self.policy.route(server.ip()).map(|route| route.interface);
         if source.ip().is_unspecified() {
@@ -261,7 +260,10 @@ impl<T: Trace> Way<'_, T> {
             let range = NatRange { addresses: Some((server.ip(), server.ip())), ports, ..NatRange::new(NatKind::Dnat) };
             self.nat.destination = Some(range);
         }
-        let (_, to) = self.nat_policies(service, self.flow.source, server)?;
+        let (from, to) = self.nat_policies(service, self.flow.source, server)?;
+        if from.is_ipv4() != original.is_ipv4() || to.is_ipv4() != original.is_ipv4() {
+            return Err(Verdict::Drop(DropReason::NatRejected));
+        }
         self.not_the_gateway(to)?;
         self.seen.destination = to;
         self.route();

@@ -160,6 +160,22 @@ fn forward_services_leave_the_last_word_to_the_filter() {
 }
 
 #[test]
+fn one_translation_after_another_keeps_what_it_does_not_change() {
+    let sections = format!(
+        "{ANYBODY}\nservices: {{ s: {{ forward: true, router: [10.0.1.80:8080], dnat: d }}, two: {{ forward: true, snat: n }} }}\n\
+         nat_policies: {{ d: {{ kind: one_to_one, from: 10.0.1.80/32, to: 10.0.2.80/32 }}, n: {{ kind: static, address: 10.0.1.7 }} }}\n\
+         listeners: [ {{ port: 1, service: s }} ]"
+    );
+    let filter = ":FORWARD DROP\n-A FORWARD -d 10.0.2.80 -p tcp --dport 8080 -j ACCEPT";
+    let made = decision(&policy(&sections, filter), "a tcp 10.0.0.9:5 8.8.8.8:80");
+    assert_eq!(made.verdict, Verdict::Forward, "the filter sees both");
+    assert_eq!(made.nat.destination.unwrap().to_string(), "DNAT 10.0.2.80 port 8080", "and so does the wire");
+    // A policy that gives an address of the other family ends the flow here, and not only on the wire.
+    let other = policy(&sections.replace("port: 1, service: s", "port: 1, service: two"), ":FORWARD ACCEPT");
+    check(&other, &[("a tcp [fd00::9]:5 [fd01::9]:80", "drop nat_rejected by tproxy PREROUTING 1")]);
+}
+
+#[test]
 fn the_first_server_of_the_family_is_decided_about_and_the_next_ones_when_it_is_their_turn() {
     let policy = policy(
         r#"

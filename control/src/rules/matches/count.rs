@@ -209,7 +209,9 @@ impl Draft for SetDraft {
     fn option(&mut self, given: &Given<'_>) -> Result<(), String> {
         match given.option {
             "match-set" => {}
-            "return-nomatch" => return Err("sets here have no `nomatch` entries".to_owned()),
+            "return-nomatch" => {
+                return Err("`--return-nomatch` is not served: a `nomatch` entry never matches".to_owned());
+            }
             // Not to count is what sets here do anyway.
             "update-counters" | "update-subcounters" if given.not => return Ok(()),
             _ => return Err("entries of sets here do not count".to_owned()),
