@@ -59,7 +59,7 @@ impl<N: Nic> Worker<N> {
             Verdict::Reject(kind) => self.reject(now, arrival, kind),
         }
         // Nobody has let the flow in: it does not count as a connection.
-        drop(self.memory.take_holds());
+        self.memory.release_holds();
     }
 
     pub(crate) fn new_flow(&self, now: Instant, arrival: &Arrival<'_, N::Frame>) -> NewFlow {
@@ -83,7 +83,7 @@ impl<N: Nic> Worker<N> {
     /// whoever loses the claim goes on as if the entry were not there.
     pub(crate) fn decide(&mut self, flow: &NewFlow, claims: bool) -> Decision {
         // What the flow before took up and did not keep, because it ended, is free again.
-        drop(self.memory.take_holds());
+        self.memory.release_holds();
         let policy = Arc::clone(&self.policy);
         let entry = self.table.lookup_foreign(flow.protocol, flow.destination, flow.source);
         let matched = entry.as_ref().map(entry_match);
@@ -115,7 +115,7 @@ impl<N: Nic> Worker<N> {
         }
         let flow = self.new_flow(now, arrival);
         let decision = self.policy.decide(&flow, None, &mut self.memory, &mut NoTrace);
-        drop(self.memory.take_holds());
+        self.memory.release_holds();
         let passes = decision.untracked && decision.verdict == Verdict::Forward;
         if passes {
             self.pass_untracked(now, arrival);
@@ -140,7 +140,7 @@ impl<N: Nic> Worker<N> {
             Verdict::Drop(reason) => self.counters.count(reason),
             _ => self.counters.count(Counter::TcpOutOfState),
         }
-        drop(self.memory.take_holds());
+        self.memory.release_holds();
     }
 
     /// What the filter lets in to the gateway itself: answers to echo requests; everything else is for programs on the

@@ -186,7 +186,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // `limpid rules` tells wrong rules (2) from a wrong command line.
-        Err(error) if error.use_stderr() && std::env::args().any(|word| word == "rules") => {
+        Err(error) if error.use_stderr() && std::env::args_os().any(|word| word == "rules") => {
             // If nobody takes the message, the exit code is all that is left.
             let _ = error.print();
             return ExitCode::from(1);

@@ -130,7 +130,7 @@ impl<N: Nic> Worker<N> {
         }
         let flow = self.new_flow(now, arrival);
         let decision = self.policy.decide(&flow, None, &mut self.memory, &mut NoTrace);
-        drop(self.memory.take_holds());
+        self.memory.release_holds();
         self.log_decision(now, &flow, &decision);
         match decision.verdict {
             Verdict::Local => self.hand_to_kernel(now, arrival.interface, arrival.packet, &arrival.frame),

@@ -84,7 +84,7 @@ struct Share {
 #[derive(Debug)]
 pub struct Reassembly {
     waiting: HashMap<Key, Assembly, FixedState>,
-    /// In the order in which they were begun, which is that of their deadlines.
+    /// In the order in which they were begun, which is that of their deadlines; some of these are whole or gone.
     deadlines: VecDeque<(Instant, Key, u64)>,
     sources: HashMap<IpAddr, Share, FixedState>,
     bytes: usize,
@@ -195,6 +195,11 @@ impl Reassembly {
         self.numbers += 1;
         self.waiting.insert(key, Assembly::new(self.numbers));
         self.deadlines.push_back((now + limits::FRAGMENT_WAIT, key, self.numbers));
+        // Those of datagrams that became whole stay behind; they must not add up to what arrives within a wait.
+        if self.deadlines.len() > 2 * limits::FRAGMENTED_MAX {
+            let waiting = &self.waiting;
+            self.deadlines.retain(|(_, key, number)| waiting.get(key).is_some_and(|each| each.number == *number));
+        }
         self.sources.entry(key.source).or_default().datagrams += 1;
         Ok(())
     }

@@ -153,7 +153,7 @@ impl Side {
     fn decide(&mut self, flow: &NewFlow) -> Decided {
         let decision = self.policy.decide(flow, None, &mut self.memory, &mut control::NoTrace);
         // Nothing of a capture says when a flow ended: connections are not counted as going on.
-        drop(self.memory.take_holds());
+        self.memory.release_holds();
         let service = decision.service.map(|service| self.policy.service(service).name.clone());
         Decided { decision, service }
     }

@@ -53,7 +53,7 @@ impl<N: Nic> Worker<N> {
                 if self.may_leave(now, arrival) {
                     self.wire(arrival);
                 }
-                drop(self.memory.take_holds());
+                self.memory.release_holds();
             }
             _ => self.output_to_one(now, arrival),
         }
@@ -75,7 +75,7 @@ impl<N: Nic> Worker<N> {
         if self.may_leave(now, arrival) && self.note_local(now, arrival, key, reply).is_some() {
             self.wire(arrival);
         }
-        drop(self.memory.take_holds());
+        self.memory.release_holds();
     }
 
     fn wire(&mut self, arrival: &Arrival<'_, N::Frame>) {
@@ -85,7 +85,7 @@ impl<N: Nic> Worker<N> {
     /// Asks OUTPUT, and does what it says if that is not to let the packet out.
     fn may_leave(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) -> bool {
         let flow = self.new_flow(now, arrival);
-        drop(self.memory.take_holds());
+        self.memory.release_holds();
         let entry = self.table.lookup_foreign(flow.protocol, flow.destination, flow.source);
         let entry = entry.as_ref().map(entry_match);
         let decision = self.policy.decide_output(&flow, entry.as_ref(), &mut self.memory, &mut NoTrace);

@@ -56,10 +56,12 @@ impl<N: Nic> Worker<N> {
         if self.draining {
             return Err("ENETDOWN");
         }
-        let entry = self
-            .table
-            .lookup_local(TCP, local)
-            .filter(|entry| !entry.mark_only() && entry.connects() && entry.remote.is_none_or(|meant| meant == remote));
+        let entry = match self.table.lookup_local(TCP, local) {
+            Some(entry) if entry.mark_only() => None,
+            Some(entry) if entry.remote.is_none_or(|meant| meant == remote) => Some(entry),
+            // Used up, gone, or for another peer: the program must not appear by the gateway's own address instead.
+            _ => return Err("EADDRNOTAVAIL"),
+        };
         let wished = entry.as_ref().map_or(local, |entry| entry.foreign);
         let next_hop = self.routes.lookup(remote.ip()).ok_or("ENETUNREACH")?;
         let interface = next_hop.interface;
@@ -69,7 +71,7 @@ impl<N: Nic> Worker<N> {
         let at = Moment { micros: now.as_micros(), unix_seconds: wall };
         let packet = PacketFacts { at, ..PacketFacts::default() };
         let asked = NewFlow { interface, protocol: TCP, source, destination: remote, packet };
-        drop(self.memory.take_holds());
+        self.memory.release_holds();
         let policy = Arc::clone(&self.policy);
         let decision = policy.decide_program_connect(&asked, &mut self.memory);
         let service = match decision.verdict {

@@ -141,6 +141,19 @@ fn one_source_has_so_much_memory_and_all_together_so_much() {
 }
 
 #[test]
+fn datagrams_that_became_whole_leave_nothing_behind() {
+    let mut bench = Bench::new();
+    for id in 0..10 * limits::FRAGMENTED_MAX {
+        let (from, id) = ((id % 200) as u32, id as u16);
+        assert_eq!(bench.take(NOW, &fragment(from, id, 64, 0..32)), Progress::Waits);
+        let Progress::Whole(whole) = bench.take(NOW, &fragment(from, id, 64, 32..64)) else { panic!("it is whole") };
+        is_right(&whole, 64);
+        assert!(bench.reassembly.deadlines.len() <= 2 * limits::FRAGMENTED_MAX);
+    }
+    assert!(bench.reassembly.is_empty() && bench.reassembly.bytes() == 0 && bench.reassembly.sources.is_empty());
+}
+
+#[test]
 fn what_waits_too_long_is_forgotten_and_begins_anew() {
     let mut bench = Bench::new();
     assert_eq!(bench.take(NOW, &fragment(0, 1, 64, 0..32)), Progress::Waits);
