@@ -91,16 +91,18 @@ fn a_reader_sees_one_entry_or_none_while_the_slot_changes_hands() {
         let handle = slots.publish(0, entry(80, Flags::LISTEN));
         let other = Arc::clone(&slots);
         let core = thread::spawn(move || {
-            if let Some(seen) = other.read(0) {
+            let seen = other.read(0);
+            if let Some(seen) = &seen {
                 assert_eq!(seen.local.port(), seen.foreign.port());
                 assert_eq!(seen.handle.generation == handle.generation, seen.local.port() == 80);
             }
             // What was read of the first entry claims nothing of the second.
             let claimed = other.claim(handle, None);
-            claimed.then_some(())
+            assert!(!claimed || seen.is_some_and(|seen| seen.handle.generation == handle.generation));
         });
         assert!(slots.retire(handle).is_some());
         slots.publish(0, entry(81, Flags::LISTEN));
         core.join().expect("a core does not panic");
+        assert!(slots.take_claimed().is_empty(), "neither is for one connection");
     });
 }

@@ -26,14 +26,11 @@ const TCP: [&str; 10] = [
 ];
 
 /// What a leg of the gateway may say otherwise than the end whose place it takes: frame, field.
-const ALLOWED: [(&str, &str); 9] = [
-    // A leg's window is its own from the first segment on: the other end's buffer is not behind it.
-    ("SYN", "tcp.window_size_value"),
-    ("SYN-ACK", "tcp.window_size_value"),
+const ALLOWED: [(&str, &str); 6] = [
+    // A leg's window is its own after the handshake: the other end's buffer is not behind it.
     ("command", "tcp.window_size_value"),
     ("greeting", "tcp.window_size_value"),
     // RFC 6864, 4.1: of a packet that is not fragmented the identification means nothing.
-    ("SYN", "ip.id"),
     ("SYN-ACK", "ip.id"),
     ("command", "ip.id"),
     ("greeting", "ip.id"),

@@ -240,14 +240,17 @@ assert talk.recv(1) == b''
 print('sent')
 "
     );
-    let mut caller = client(world, foreign(family), &code);
+    let caller = client(world, foreign(family), &code);
     let Accepted { mut stream, .. } = program.accept().expect("a connection");
     // Nobody reads: what fits between the two ends is far less than all, and the caller has to wait.
-    let before = wait::poll(limits::VISIBLE, || {
-        let flows = world.flows_to(foreign(family));
-        flows.first().and_then(|flow| flow["bytes_to_server"].as_u64()).filter(|bytes| *bytes > 0)
+    let mut last = 0;
+    let held = wait::until("what is held stands still", limits::VISIBLE, || {
+        let bytes = world.flows_to(foreign(family)).first()?["bytes_to_server"].as_u64()?;
+        let still = bytes > 0 && bytes == last;
+        last = bytes;
+        still.then_some(bytes)
     });
-    assert!(before.is_some() && caller.is_running());
+    assert!(held < BYTES as u64, "{held}: the caller has to wait");
     let mut heard = Vec::new();
     stream.read_to_end(&mut heard).expect("to its end");
     assert_eq!(heard.len(), BYTES);

@@ -1,6 +1,7 @@
 //! What users see of the gateway, one file per behaviour, in the simulator.
 //!
-//! Every scenario runs for several seeds and ends with nothing left behind: no flow, no connection, no frame.
+//! Where chance decides, a scenario runs for several seeds; where its flows end, nothing is left behind: no flow, no
+//! connection, no frame.
 
 mod attacks;
 mod chaos;
