@@ -16,11 +16,11 @@ use crate::faults::{Faults, Place};
 use crate::policy::{Interface, Listener, NatPolicy, PolicyRule, Route, Service, SetDefinition, Zone};
 use crate::rules::Ruleset;
 
-pub use load::{Peek, load, load_with_rules, parse, peek};
+pub use load::{Peek, load, load_with_rules, parse, parse_with, peek};
 pub use schema::schema;
 
 mod check;
-mod decode;
+pub mod decode;
 mod environment;
 mod listeners;
 mod load;
@@ -33,7 +33,7 @@ mod services;
 mod sets;
 #[cfg(test)]
 mod tests;
-mod tree;
+pub mod tree;
 mod zones;
 
 /// A configuration that was read without fault.

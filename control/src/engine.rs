@@ -87,6 +87,7 @@ struct Counts {
     decided: u64,
     suppressed: u64,
     notices: u64,
+    records: u64,
 }
 
 impl Engine {
@@ -156,6 +157,10 @@ impl Engine {
             FromCore::Suppressed { core, flows } => {
                 self.counts.suppressed += flows;
                 log::suppressed(core, flows);
+            }
+            FromCore::Record(record) => {
+                self.counts.records += 1;
+                log::record(&record);
             }
             FromCore::Notice(line) => {
                 self.counts.notices += 1;

@@ -23,6 +23,7 @@ pub mod handoff;
 pub mod limits;
 pub mod mailbox;
 pub mod metrics;
+pub mod modules;
 pub mod policy;
 pub mod prefix;
 pub mod reload;

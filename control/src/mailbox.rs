@@ -71,6 +71,8 @@ pub enum FromCore {
     },
     /// A session has ended.
     Summary(SessionSummary),
+    /// A proxy has done something within a session.
+    Record(ProxyRecord),
     /// Something the operator should know; the core has limited their rate.
     Notice(String),
     /// A flow that was decided and is to be logged.
@@ -252,6 +254,29 @@ pub struct FlowRecord {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
+}
+
+/// One thing that a proxy has done within a session: a request, a transfer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProxyRecord {
+    /// Whose session it was.
+    pub core: usize,
+    /// The session's number on that core.
+    pub id: u64,
+    /// What was done: `http.request`, `ftp.transfer`.
+    pub kind: &'static str,
+    /// The service.
+    pub service: String,
+    /// The client.
+    pub client: SocketAddr,
+    /// Zone of the client.
+    pub client_zone: Option<String>,
+    /// Whom the client addressed.
+    pub destination: SocketAddr,
+    /// The server, once there is one.
+    pub server: Option<SocketAddr>,
+    /// What the proxy says of it, by name.
+    pub fields: Vec<(&'static str, serde_json::Value)>,
 }
 
 /// What is written down about a session when it has ended, in one line.

@@ -12,13 +12,14 @@ use std::path::Path;
 use crate::config::{self, Config, RulesFile};
 use crate::engine::ApiError;
 use crate::faults::Faults;
+use crate::modules::ModulesRef;
 use crate::policy::{Interface, Policy};
 use crate::rollback::Install;
 use rules_files::RulesFiles;
 
 /// Reads the file anew, for [`crate::engine::ApiRequest::Reload`].
-pub fn read(path: &Path) -> Result<Box<Config>, Faults> {
-    config::load(path).map(Box::new)
+pub fn read(path: &Path, modules: ModulesRef) -> Result<Box<Config>, Faults> {
+    config::load(path, modules).map(Box::new)
 }
 
 /// A configuration with the rules that are to take the place of the rules file.
@@ -30,8 +31,8 @@ pub(crate) struct Candidate {
 }
 
 /// Reads the file anew, with the rules that `limpid rules gen` has made.
-pub(crate) fn candidate(path: &Path) -> Result<Candidate, ApiError> {
-    let config = config::load_with_rules(path, rules_files::NEW)
+pub(crate) fn candidate(path: &Path, modules: ModulesRef) -> Result<Candidate, ApiError> {
+    let config = config::load_with_rules(path, rules_files::NEW, modules)
         .map_err(|faults| ApiError::new(422, format!("what runs is kept as it was:\n{faults}")))?;
     let Some(RulesFile { path, text, .. }) = config.rules_file.clone() else {
         let said = "the rules stand in the configuration itself: test and commit are for a `rules_file`";

@@ -28,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::{ApiError, ApiReply, ApiRequest, Body, Format, SetChange};
 use crate::limits::{BODY_BYTES_MAX, FLOWS_DEFAULT, FLOWS_MAX, REQUESTS_WAITING_MAX};
+use crate::modules::ModulesRef;
 use crate::reload;
 use crate::requests::{Caller, Errno, Refusal, Request, protocol};
 use listen::{Bounded, Peer};
@@ -45,12 +46,13 @@ pub(crate) struct Call {
 pub(crate) struct Desk {
     calls: mpsc::Sender<Call>,
     config: Arc<Path>,
+    modules: ModulesRef,
 }
 
 impl Desk {
-    pub(crate) fn new(config: &Path) -> (Desk, mpsc::Receiver<Call>) {
+    pub(crate) fn new(config: &Path, modules: ModulesRef) -> (Desk, mpsc::Receiver<Call>) {
         let (calls, taken) = mpsc::channel(REQUESTS_WAITING_MAX);
-        (Desk { calls, config: config.into() }, taken)
+        (Desk { calls, config: config.into(), modules }, taken)
     }
 
     /// A request of a program at the handoff socket.
@@ -275,7 +277,7 @@ async fn reload(
 ) -> Answer {
     match fields(body) {
         Ok(Reload { redecide }) => {
-            let read = reload::read(&desk.config);
+            let read = reload::read(&desk.config, desk.modules);
             desk.ask(peer, ApiRequest::Reload { read, redecide }).await
         }
         Err(refused) => refused,

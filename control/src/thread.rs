@@ -25,6 +25,7 @@ use crate::engine::{ApiReply, ApiRequest, Engine, Exit, Gather, Outcome};
 use crate::handoff;
 use crate::limits::{FROM_CORES_BATCH, REQUESTS_WAITING_MAX};
 use crate::mailbox::FromCore;
+use crate::modules::ModulesRef;
 use crate::reload;
 use crate::requests::Caller;
 use crate::server::{self, Call, ControlSocket, Desk};
@@ -38,6 +39,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 pub struct ThreadOptions {
     /// The configuration file, to be read again on reload.
     pub config_path: PathBuf,
+    /// Who reads the sections of proxies in it.
+    pub modules: ModulesRef,
     /// What cores send.
     pub from_cores: Receiver<FromCore>,
     /// Called once the sockets are open.
@@ -79,7 +82,7 @@ async fn serve(mut engine: Engine, options: ThreadOptions) -> io::Result<Exit> {
     };
     info!(socket = %control.socket.display(), http = control.http.map(tracing::field::display), "control sockets are open");
 
-    let (desk, calls) = Desk::new(&options.config_path);
+    let (desk, calls) = Desk::new(&options.config_path, options.modules);
     let closing = Arc::new(Notify::new());
     let mut servers = JoinSet::new();
     let programs = handoff::open(&control, desk.clone())?;
@@ -91,7 +94,7 @@ async fn serve(mut engine: Engine, options: ThreadOptions) -> io::Result<Exit> {
     (options.ready)();
 
     let work = Work { engine, started: Instant::now(), from_cores: options.from_cores, gathers: Vec::new() };
-    let exit = work.run(calls, signals, options.config_path).await;
+    let exit = work.run(calls, signals, options.config_path, options.modules).await;
     closing.notify_waiters();
     // Whoever still has not read an answer by then will not.
     let _ = timeout(FAREWELL, async { while servers.join_next().await.is_some() {} }).await;
@@ -152,7 +155,13 @@ struct Work {
 }
 
 impl Work {
-    async fn run(mut self, mut calls: mpsc::Receiver<Call>, mut signals: Signals, config: PathBuf) -> Exit {
+    async fn run(
+        mut self,
+        mut calls: mpsc::Receiver<Call>,
+        mut signals: Signals,
+        config: PathBuf,
+        modules: ModulesRef,
+    ) -> Exit {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let exit = loop {
@@ -162,7 +171,7 @@ impl Work {
                 _ = ticks.tick() => {}
                 _ = signals.terminate.recv() => self.signalled(ApiRequest::Stop),
                 _ = signals.interrupt.recv() => self.signalled(ApiRequest::Stop),
-                _ = signals.hangup.recv() => self.signalled(ApiRequest::Reload { read: reload::read(&config), redecide: false }),
+                _ = signals.hangup.recv() => self.signalled(ApiRequest::Reload { read: reload::read(&config, modules), redecide: false }),
             }
             let cores_left = self.hear_cores();
             self.engine.tick(self.now_us());

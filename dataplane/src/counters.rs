@@ -39,6 +39,8 @@ macro_rules! counters {
             Local(Ending),
             /// A session's end.
             Session(proxy::Reason),
+            /// What happened within a session.
+            Proxy(proxy::Event),
         }
 
         /// The worker's own, numbered.
@@ -62,6 +64,7 @@ macro_rules! counters {
                     Counter::Neighbour(reason) => NEIGHBOUR + reason.index(),
                     Counter::Local(reason) => LOCAL + reason.index(),
                     Counter::Session(reason) => SESSION + reason.index(),
+                    Counter::Proxy(event) => PROXY + event.index(),
                 }
             }
 
@@ -77,6 +80,7 @@ macro_rules! counters {
                     .chain(Overflow::ALL.iter().copied().map(Counter::Neighbour))
                     .chain(Ending::ALL.iter().copied().map(Counter::Local))
                     .chain(proxy::Reason::ALL.iter().copied().map(Counter::Session))
+                    .chain(proxy::Event::all().map(Counter::Proxy))
             }
         }
     };
@@ -195,10 +199,11 @@ const WITHHELD: usize = TRACKING + Invalid::ALL.len();
 const NEIGHBOUR: usize = WITHHELD + Withheld::ALL.len();
 const LOCAL: usize = NEIGHBOUR + Overflow::ALL.len();
 const SESSION: usize = LOCAL + Ending::ALL.len();
+const PROXY: usize = SESSION + proxy::Reason::ALL.len();
 
 impl Counter {
     /// How many there are.
-    pub const COUNT: usize = SESSION + proxy::Reason::ALL.len();
+    pub const COUNT: usize = PROXY + proxy::Event::COUNT;
 
     /// Snake case, the same for ever: operators' alarms are built on it.
     #[must_use]
@@ -223,6 +228,7 @@ impl Counter {
             Counter::Neighbour(reason) => ("", reason.name(), reason.sentence()),
             Counter::Local(reason) => ("local_", reason.name(), reason.sentence()),
             Counter::Session(reason) => ("session_", reason.name(), reason.sentence()),
+            Counter::Proxy(event) => ("", event.name(), event.sentence()),
             own => ("", OWN[own.index()].0, OWN[own.index()].1),
         }
     }
@@ -297,6 +303,12 @@ impl From<Overflow> for Counter {
 impl From<Ending> for Counter {
     fn from(reason: Ending) -> Self {
         Counter::Local(reason)
+    }
+}
+
+impl From<proxy::Event> for Counter {
+    fn from(event: proxy::Event) -> Self {
+        Counter::Proxy(event)
     }
 }
 

@@ -26,6 +26,7 @@ use tcp::Instant;
 use crate::counters::Counter;
 use crate::limits;
 use crate::nic::{Frame, Nic};
+use crate::piece::Piece;
 use crate::session::SessionKey;
 use crate::session::serve::EndGuard;
 use crate::stream::{CoreHost, SocketStream};
@@ -182,7 +183,7 @@ impl<N: Nic> Worker<N> {
                         return None;
                     }
                     let _ = bytes.split_to(len);
-                    let slice = frame.into_slice(0..len);
+                    let slice = Piece::Received(frame.into_slice(0..len));
                     self.handoff.change(flow, |pipe| pipe.inbox.push_back(Inbound::Data(slice)));
                 }
                 self.handoff.change(flow, |pipe| pipe.inbox.push_back(Inbound::PieceEnd));
@@ -210,6 +211,7 @@ impl<N: Nic> Worker<N> {
         let flow = self.handoff.next;
         let offer = FromFlow::Offer { flow, local: *local, client: session.client, original: session.original, zones };
         let (to_programs, idle) = (end.to_programs.clone(), session.service().idle);
+        let host = CoreHost::new(&self.shared, key, &session.policy);
         let refused = to_programs.send(offer).is_err();
         self.handoff.next += 2;
         self.counters.count(if refused { Counter::HandoffRefused } else { Counter::HandoffOffered });
@@ -217,7 +219,7 @@ impl<N: Nic> Worker<N> {
         if refused {
             self.handoff.change(flow, |pipe| pipe.answer = Some(false));
         }
-        let (host, over) = (CoreHost::new(&self.shared, key), Rc::clone(&self.handoff.over));
+        let over = Rc::clone(&self.handoff.over);
         let carrier = Carrier::new(flow, pipe, to_programs, over);
         let task = self.shared.executor.spawn(async move {
             let taken = carrier.is_taken().await;

@@ -7,7 +7,7 @@ pub(crate) mod redecide;
 
 use std::sync::Arc;
 
-use control::mailbox::{CoreReport, FlowRecord, FromCore, PortReport, RuleCounts, ToCore};
+use control::mailbox::{CoreReport, FlowRecord, FromCore, PortReport, ProxyRecord, RuleCounts, ToCore};
 use control::policy::Policy;
 use control::requests::{Errno, Reply as Granted, Request as Asked};
 use foldhash::fast::FixedState;
@@ -103,6 +103,34 @@ impl<N: Nic> Worker<N> {
         let Some(session) = self.sessions.get(key) else { return };
         let line = format!("svc/{}:{} {text}", session.service().name, session.id);
         if self.control.try_send(FromCore::Notice(line)).is_err() {
+            self.counters.count(Counter::RecordLost);
+        }
+    }
+
+    /// Something that a proxy has done.
+    pub(crate) fn put_on_record(&mut self, key: SessionKey, record: proxy::Record) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let zone = |id: Option<control::policy::ZoneId>| id.map(|id| session.policy.zone_name(id).to_owned());
+        let field = |(name, value): (&'static str, proxy::Value)| {
+            let value = match value {
+                proxy::Value::Text(text) => text.into_owned().into(),
+                proxy::Value::Number(number) => number.into(),
+                proxy::Value::Flag(flag) => flag.into(),
+            };
+            (name, value)
+        };
+        let record = ProxyRecord {
+            core: self.core,
+            id: session.id,
+            kind: record.kind,
+            service: session.service().name.clone(),
+            client: session.client,
+            client_zone: zone(session.client_zone),
+            destination: session.original,
+            server: session.server.map(|(server, _)| server),
+            fields: record.fields.into_iter().map(field).collect(),
+        };
+        if self.control.try_send(FromCore::Record(record)).is_err() {
             self.counters.count(Counter::RecordLost);
         }
     }

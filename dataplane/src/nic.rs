@@ -115,7 +115,7 @@ pub struct Full;
 /// buffer when the port takes several segments.
 pub trait Frame: Sized + 'static {
     /// A counted reference to a run of the frame's bytes; the buffer goes back to its pool with the last one.
-    type Slice: tcp::Payload + proxy::Chunk;
+    type Slice: tcp::Payload;
 
     /// The bytes from the Ethernet header on (the first segment's, if there are several).
     fn data(&self) -> &[u8];

@@ -97,7 +97,12 @@ fn serve(config_path: &Path, config: &Config, log_forwarded: bool) -> Result<Exi
         control: to_control,
     };
     eal.launch(lcore, move || core.run())?;
-    let options = ThreadOptions { config_path: config_path.to_owned(), from_cores, ready: Box::new(say_ready) };
+    let options = ThreadOptions {
+        config_path: config_path.to_owned(),
+        modules: crate::modules::MODULES,
+        from_cores,
+        ready: Box::new(say_ready),
+    };
     let exit = guarded(|| control::thread::run(engine, options));
     if exit.is_err() {
         // Nobody has told the core to end. Its box is empty enough, for nobody else writes to it any more.

@@ -24,6 +24,7 @@ pub mod flood;
 pub mod half_open;
 pub mod mirror;
 pub mod open;
+pub mod related;
 pub mod serve;
 pub mod server;
 pub mod time_wait;
@@ -157,6 +158,33 @@ pub enum Request {
         target: proxy::Target,
         /// Where the socket goes.
         reply: Reply<Result<SocketKey, proxy::ConnectError>>,
+    },
+    /// A connection beside the server's.
+    ConnectRelated {
+        /// For whom.
+        session: SessionKey,
+        /// To whom and as whom.
+        related: proxy::Related,
+        /// Where the socket goes.
+        reply: Reply<Result<SocketKey, proxy::ConnectError>>,
+    },
+    /// One connection is expected.
+    Listen {
+        /// By whom.
+        session: SessionKey,
+        /// Where and from whom.
+        expected: proxy::Expected,
+        /// Where the address goes that was chosen.
+        reply: Reply<Result<SocketAddr, proxy::ConnectError>>,
+        /// Where the socket goes; nobody waits any more when the other end of it is gone.
+        arrived: Reply<Result<(SocketKey, SocketAddr), proxy::ConnectError>>,
+    },
+    /// Something to be put on record.
+    Record {
+        /// Whose.
+        session: SessionKey,
+        /// What.
+        record: proxy::Record,
     },
     /// A tproxy request to the control thread.
     Tproxy {

@@ -258,6 +258,14 @@ pub struct Shared<P: tcp::Payload> {
     pub alarms: RefCell<SlotMap<AlarmKey, Alarm>>,
     /// What tasks ask of the worker, served once per turn.
     pub requests: RefCell<Vec<Request>>,
+    /// What tasks have counted in this turn.
+    pub events: RefCell<Vec<proxy::Event>>,
+    /// What the wall's clock said, in seconds since 1970, when ours stood at zero.
+    pub unix_at_zero: Cell<i64>,
+    /// Share of the packet memory that was free when the turn began, in 1/256.
+    pub free_share: Cell<u8>,
+    /// What proxies keep for all their sessions.
+    pub core: Rc<proxy::Core>,
     /// The tasks.
     pub executor: Executor,
 }
@@ -271,6 +279,10 @@ impl<P: tcp::Payload> Shared<P> {
             wheel: RefCell::new(Wheel::new(now)),
             alarms: RefCell::new(SlotMap::with_key()),
             requests: RefCell::new(Vec::new()),
+            events: RefCell::new(Vec::new()),
+            unix_at_zero: Cell::new(0),
+            free_share: Cell::new(u8::MAX),
+            core: Rc::default(),
             executor: Executor::new(),
         })
     }

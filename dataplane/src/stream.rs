@@ -6,15 +6,20 @@
 
 use std::fmt;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use control::policy::Policy;
 use control::requests as asked;
 use proxy::{
-    ConnectError, Level, SessionId, StreamError, Target, TproxyError, TproxyFlags, TproxyReply, TproxyRequest,
+    ConnectError, Expected, Level, Related, SessionId, StreamError, Target, TproxyError, TproxyFlags, TproxyReply,
+    TproxyRequest,
 };
+use smallvec::SmallVec;
 use tcp::Error;
 
 use crate::limits;
@@ -27,6 +32,8 @@ pub struct SocketStream<P: tcp::Payload> {
     shared: Rc<Shared<P>>,
     key: SocketKey,
     shut: bool,
+    /// Put back to be read again, the next one last.
+    unread: SmallVec<[P; 1]>,
 }
 
 impl<P: tcp::Payload> SocketStream<P> {
@@ -36,7 +43,7 @@ impl<P: tcp::Payload> SocketStream<P> {
             socket.owned = true;
             socket.was_owned = true;
         }
-        Self { shared: Rc::clone(shared), key, shut: false }
+        Self { shared: Rc::clone(shared), key, shut: false, unread: SmallVec::new() }
     }
 
     /// Does something to the socket and has the worker ask it, this turn, what it wants to say.
@@ -82,6 +89,9 @@ impl<P: tcp::Payload + proxy::Chunk> proxy::Stream for SocketStream<P> {
     type Chunk = P;
 
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<P>, StreamError>> {
+        if let Some(chunk) = self.unread.pop() {
+            return Poll::Ready(Ok(Some(chunk)));
+        }
         let answer = self.poll(context, |socket| {
             if let Some(chunk) = socket.connection.read() {
                 return Poll::Ready(Ok(Some(chunk)));
@@ -96,6 +106,12 @@ impl<P: tcp::Payload + proxy::Chunk> proxy::Stream for SocketStream<P> {
             self.shared.sockets.borrow_mut().touch(self.key);
         }
         answer
+    }
+
+    fn unread(&mut self, chunk: P) {
+        if !proxy::Chunk::is_empty(&chunk) {
+            self.unread.push(chunk);
+        }
     }
 
     fn poll_writable(&mut self, context: &mut Context<'_>) -> Poll<Result<usize, StreamError>> {
@@ -169,12 +185,13 @@ impl<P: tcp::Payload> Drop for SocketStream<P> {
 pub struct CoreHost<P: tcp::Payload> {
     shared: Rc<Shared<P>>,
     session: SessionKey,
+    policy: Arc<Policy>,
 }
 
 impl<P: tcp::Payload> CoreHost<P> {
     /// The host of one session.
-    pub fn new(shared: &Rc<Shared<P>>, session: SessionKey) -> Self {
-        Self { shared: Rc::clone(shared), session }
+    pub fn new(shared: &Rc<Shared<P>>, session: SessionKey, policy: &Arc<Policy>) -> Self {
+        Self { shared: Rc::clone(shared), session, policy: Arc::clone(policy) }
     }
 
     fn ask(&self, request: Request) {
@@ -184,17 +201,30 @@ impl<P: tcp::Payload> CoreHost<P> {
 
 impl<P: tcp::Payload> Clone for CoreHost<P> {
     fn clone(&self) -> Self {
-        Self { shared: Rc::clone(&self.shared), session: self.session }
+        Self { shared: Rc::clone(&self.shared), session: self.session, policy: Arc::clone(&self.policy) }
     }
 }
 
 impl<P: tcp::Payload + proxy::Chunk> proxy::Host for CoreHost<P> {
     type Stream = SocketStream<P>;
+    type Listener = RelatedListener<P>;
 
     async fn connect(&self, _: SessionId, target: Target) -> Result<SocketStream<P>, ConnectError> {
         let reply = Reply::new();
         self.ask(Request::Connect { session: self.session, target, reply: reply.clone() });
         reply.await.map(|key| SocketStream::own(&self.shared, key))
+    }
+
+    async fn connect_related(&self, _: SessionId, related: Related) -> Result<SocketStream<P>, ConnectError> {
+        let reply = Reply::new();
+        self.ask(Request::ConnectRelated { session: self.session, related, reply: reply.clone() });
+        reply.await.map(|key| SocketStream::own(&self.shared, key))
+    }
+
+    async fn listen(&self, _: SessionId, expected: Expected) -> Result<RelatedListener<P>, ConnectError> {
+        let (reply, arrived) = (Reply::new(), Reply::new());
+        self.ask(Request::Listen { session: self.session, expected, reply: reply.clone(), arrived: arrived.clone() });
+        reply.await.map(|address| RelatedListener { shared: Rc::clone(&self.shared), address, arrived })
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -203,6 +233,33 @@ impl<P: tcp::Payload + proxy::Chunk> proxy::Host for CoreHost<P> {
 
     fn now(&self) -> Duration {
         Duration::from_micros(self.shared.now.get().as_micros())
+    }
+
+    fn wall_clock(&self) -> Duration {
+        let unix = u64::try_from(self.shared.unix_at_zero.get()).unwrap_or(0);
+        Duration::from_secs(unix) + self.now()
+    }
+
+    fn is_short_of_memory(&self) -> bool {
+        self.shared.free_share.get() < limits::FREE_SHARE_FOR_ALL
+    }
+
+    fn module(&self, _: SessionId, service: &str) -> Option<proxy::Module> {
+        crate::modules::named(&self.policy, service)
+    }
+
+    fn core(&self) -> Rc<proxy::Core> {
+        Rc::clone(&self.shared.core)
+    }
+
+    fn count(&self, event: proxy::Event) {
+        self.shared.events.borrow_mut().push(event);
+    }
+
+    fn record(&self, _: SessionId, record: proxy::Record) {
+        if self.shared.requests.borrow().len() < limits::REQUESTS_WITH_NOTICES {
+            self.ask(Request::Record { session: self.session, record });
+        }
     }
 
     async fn tproxy(&self, request: TproxyRequest) -> Result<TproxyReply, TproxyError> {
@@ -215,6 +272,25 @@ impl<P: tcp::Payload + proxy::Chunk> proxy::Host for CoreHost<P> {
         if level <= Level::Info && self.shared.requests.borrow().len() < limits::REQUESTS_WITH_NOTICES {
             self.ask(Request::Notice { session: self.session, text: text.to_string() });
         }
+    }
+}
+
+/// Where a related connection is waited for; dropped, nobody waits there any more.
+pub struct RelatedListener<P: tcp::Payload> {
+    shared: Rc<Shared<P>>,
+    address: SocketAddr,
+    arrived: Reply<Result<(SocketKey, SocketAddr), ConnectError>>,
+}
+
+impl<P: tcp::Payload + proxy::Chunk> proxy::Listener for RelatedListener<P> {
+    type Stream = SocketStream<P>;
+
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<Result<(SocketStream<P>, SocketAddr), ConnectError>> {
+        Pin::new(&mut self.arrived).poll(context).map_ok(|(key, peer)| (SocketStream::own(&self.shared, key), peer))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::link::Delivery;
 use crate::nic::{Frame, Nic};
 use crate::packet::Transport;
 use crate::packet::emit::{self, IpOut};
+use crate::piece::Piece;
 use crate::session::SessionKey;
 use crate::socket::{Leg, Path, SocketKey, Timer};
 use crate::worker::{Arrival, SliceOf, Worker};
@@ -34,7 +35,7 @@ impl<N: Nic> Worker<N> {
             payload: if payload.is_empty() {
                 SmallVec::new()
             } else {
-                smallvec![arrival.frame.into_slice(payload.clone())]
+                smallvec![Piece::Received(arrival.frame.into_slice(payload.clone()))]
             },
             ecn: Ecn::from_bits(ip.tos),
         };

@@ -36,6 +36,7 @@ use crate::mail::redecide::Redecide;
 use crate::neighbour::{Bounds, Neighbours};
 use crate::nic::{BURST, Frame, Nic, PortId};
 use crate::packet::{self, Ip, Network, PROTOCOL_TCP, Packet, RxChecks, Transport, icmp};
+use crate::piece::Piece;
 use crate::random::Random;
 use crate::reassembly::{Progress, Reassembly, Whole};
 use crate::route::Routes;
@@ -46,7 +47,7 @@ use crate::socket::{Shared, SocketKey, Timer};
 use crate::step::Step;
 
 /// Payload of a worker's frames.
-pub type SliceOf<N> = <<N as Nic>::Frame as Frame>::Slice;
+pub type SliceOf<N> = Piece<<<N as Nic>::Frame as Frame>::Slice>;
 
 /// What a worker is made with.
 #[derive(Clone, Debug)]
@@ -216,12 +217,14 @@ impl<N: Nic> Worker<N> {
     /// What the wall's clock said when this worker's stood at zero, in seconds since 1970: rules may ask for the time.
     pub fn set_wall_clock(&mut self, unix_at_zero: i64) {
         self.unix_at_zero = unix_at_zero;
+        self.shared.unix_at_zero.set(unix_at_zero);
     }
 
     /// One turn: receive, decide, deliver, let the proxies go on, send.
     pub fn turn(&mut self, now: Instant) -> Turn {
         self.shared.now.set(now);
         self.free_share = self.nic.free_share();
+        self.shared.free_share.set(self.free_share);
         let mut work = self.end_probation(now) + self.read_mail(now);
         for port in (0..self.exceptions.wires(self.nic.ports())).map(PortId) {
             let mut burst = std::mem::take(&mut self.burst);
@@ -374,6 +377,9 @@ impl<N: Nic> Worker<N> {
             let ran = self.shared.executor.run(limits::TASKS_PER_TURN);
             self.counters.add(Counter::TaskPanicked, ran.panicked as u64);
             work += ran.polled + self.serve_requests(now);
+            for event in self.shared.events.borrow_mut().drain(..) {
+                self.counters.count(event);
+            }
         }
         work
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use control::config::{self, Config};
 use control::engine::{ApiError, ApiReply, ApiRequest, Body, Engine, Format, Outcome, RulesRequest, Setup};
-use control::mailbox::{CoreLink, CoreReport, DecidedFlow, FlowRecord, FromCore, SessionSummary, ToCore};
+use control::mailbox::{CoreLink, CoreReport, DecidedFlow, FlowRecord, FromCore, ProxyRecord, SessionSummary, ToCore};
 use control::requests::{Caller, Errno, Request};
 use control::rollback::Install;
 use control::{Faults, Policy, tproxy};
@@ -62,6 +62,8 @@ pub struct Gateway {
     pub notices: Vec<String>,
     /// How sessions have ended.
     pub summaries: Vec<SessionSummary>,
+    /// What proxies have done within sessions.
+    pub records: Vec<ProxyRecord>,
     /// Decisions that were to be logged.
     pub decided: Vec<DecidedFlow>,
     /// Decisions that were too many to be logged.
@@ -139,6 +141,7 @@ impl Gateway {
         Self {
             notices,
             summaries,
+            records: Vec::new(),
             decided: Vec::new(),
             suppressed: 0,
             forwarded: Vec::new(),
@@ -245,7 +248,7 @@ impl Gateway {
     /// # Errors
     /// What is wrong with it.
     pub fn reload(&mut self, now: Instant, yaml: &str) -> Result<Value, ApiError> {
-        let read = config::parse(FILE, yaml).map(Box::new);
+        let read = config::parse_with(FILE, yaml, dataplane::modules::MODULES).map(Box::new);
         self.ask(now, ApiRequest::Reload { read, redecide: false }).map(json)
     }
 
@@ -282,7 +285,8 @@ impl Gateway {
         seconds: u64,
         confirm: Option<Install>,
     ) -> Result<Value, ApiError> {
-        let (read, for_us) = (config::parse(FILE, yaml).map(Box::new), seconds * 1_000_000);
+        let (read, for_us) =
+            (config::parse_with(FILE, yaml, dataplane::modules::MODULES).map(Box::new), seconds * 1_000_000);
         let request = match confirm {
             Some(install) => RulesRequest::Commit { read, install, confirm_us: Some(for_us) },
             None => RulesRequest::Test { read, for_us },
@@ -295,7 +299,7 @@ impl Gateway {
     /// # Errors
     /// What is wrong with it.
     pub fn reload_and_redecide(&mut self, now: Instant, yaml: &str) -> Result<Value, ApiError> {
-        let read = config::parse(FILE, yaml).map(Box::new);
+        let read = config::parse_with(FILE, yaml, dataplane::modules::MODULES).map(Box::new);
         self.ask(now, ApiRequest::Reload { read, redecide: true }).map(json)
     }
 
@@ -385,6 +389,7 @@ impl Gateway {
         for letter in letters {
             match &letter {
                 FromCore::Summary(summary) => self.summaries.push(summary.clone()),
+                FromCore::Record(record) => self.records.push(record.clone()),
                 FromCore::Notice(line) => self.notices.push(line.clone()),
                 FromCore::Decided(flow) => self.decided.push(flow.clone()),
                 FromCore::Forwarded(flow) => self.forwarded.push(flow.clone()),
@@ -398,7 +403,7 @@ impl Gateway {
 }
 
 fn compile(yaml: &str) -> Result<(Config, Policy), Faults> {
-    let config = config::parse(FILE, yaml)?;
+    let config = config::parse_with(FILE, yaml, dataplane::modules::MODULES)?;
     let policy = Policy::compile(&config, 1)?;
     Ok((config, policy))
 }

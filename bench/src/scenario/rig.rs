@@ -83,7 +83,8 @@ pub(crate) struct Rig {
 impl Rig {
     /// A gateway with nothing to do yet, its ports taking IP packets of up to `mtu` bytes.
     pub(crate) fn new(mtu: u16) -> Result<Self, String> {
-        let config = config::parse("bench.yaml", YAML).map_err(|faults| faults.to_string())?;
+        let config =
+            config::parse_with("bench.yaml", YAML, dataplane::modules::MODULES).map_err(|faults| faults.to_string())?;
         let policy = Arc::new(Policy::compile(&config, 1).map_err(|faults| faults.to_string())?);
         let infos = (0..2).map(|i| PortInfo {
             device: format!("net_null{i}"),

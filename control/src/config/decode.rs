@@ -10,7 +10,7 @@ use crate::faults::{Faults, Place, nearest};
 use crate::limits;
 
 /// A mapping whose keys are known; those that nobody asks for are faults.
-pub(super) struct Mapping<'a> {
+pub struct Mapping<'a> {
     what: &'a str,
     entries: &'a [(Key, Node)],
     asked: Vec<&'static str>,
@@ -18,12 +18,12 @@ pub(super) struct Mapping<'a> {
 
 impl<'a> Mapping<'a> {
     /// The mapping a value must be. `what` is the name of the whole, for messages: "interface `intra`".
-    pub(super) fn new(node: &'a Node, what: &'a str, faults: &mut Faults) -> Option<Mapping<'a>> {
+    pub fn new(node: &'a Node, what: &'a str, faults: &mut Faults) -> Option<Mapping<'a>> {
         Some(Mapping { what, entries: entries(node, what, faults)?, asked: Vec::new() })
     }
 
     /// The value of a key; `key:` with nothing after it counts as not there.
-    pub(super) fn get(&mut self, key: &'static str) -> Option<&'a Node> {
+    pub fn get(&mut self, key: &'static str) -> Option<&'a Node> {
         if !self.asked.contains(&key) {
             self.asked.push(key);
         }
@@ -31,12 +31,12 @@ impl<'a> Mapping<'a> {
     }
 
     /// Where a key is written.
-    pub(super) fn place(&self, key: &str) -> Option<&'a Place> {
+    pub fn place(&self, key: &str) -> Option<&'a Place> {
         self.entries.iter().find(|(k, _)| k.name == key).map(|(key, _)| &key.place)
     }
 
     /// The value of a key that must be there.
-    pub(super) fn require(&mut self, key: &'static str, node: &Node, faults: &mut Faults) -> Option<&'a Node> {
+    pub fn require(&mut self, key: &'static str, node: &Node, faults: &mut Faults) -> Option<&'a Node> {
         let found = self.get(key);
         if found.is_none() {
             faults.add(node.place.clone(), format!("{} has no `{key}`", self.what));
@@ -45,7 +45,7 @@ impl<'a> Mapping<'a> {
     }
 
     /// Keys that were not asked for are unknown.
-    pub(super) fn finish(self, faults: &mut Faults) {
+    pub fn finish(self, faults: &mut Faults) {
         for (key, _) in self.entries.iter().filter(|(key, _)| !self.asked.contains(&&*key.name)) {
             let message = format!("`{}` is no key of {}", key.name, self.what);
             let hint = match nearest(&key.name, self.asked.iter().copied()) {
@@ -59,7 +59,7 @@ impl<'a> Mapping<'a> {
 
 /// The entries of a mapping whose keys are the operator's names. A key that is there twice is a fault, its second
 /// value is not looked at.
-pub(super) fn entries<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> Option<&'a [(Key, Node)]> {
+pub fn entries<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> Option<&'a [(Key, Node)]> {
     let Value::Map(entries) = &node.value else {
         faults.add(node.place.clone(), format!("{what} is {}, a mapping was expected", node.value.kind()));
         return None;
@@ -74,7 +74,7 @@ pub(super) fn entries<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> Op
 }
 
 /// Entries whose keys are names of zones, services or macros.
-pub(super) fn named<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> &'a [(Key, Node)] {
+pub fn named<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> &'a [(Key, Node)] {
     let entries = entries(node, what, faults).unwrap_or_default();
     for (key, _) in entries {
         let good = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
@@ -87,7 +87,7 @@ pub(super) fn named<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> &'a 
 }
 
 /// A list.
-pub(super) fn list<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> &'a [Node] {
+pub fn list<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> &'a [Node] {
     match &node.value {
         Value::List(items) => items,
         other => {
@@ -98,7 +98,7 @@ pub(super) fn list<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> &'a [
 }
 
 /// One word or line.
-pub(super) fn text<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> Option<&'a str> {
+pub fn text<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> Option<&'a str> {
     match &node.value {
         Value::Text(text) | Value::Number(text) => Some(text),
         Value::Bool(true) => Some("true"),
@@ -111,7 +111,7 @@ pub(super) fn text<'a>(node: &'a Node, what: &str, faults: &mut Faults) -> Optio
 }
 
 /// A word that parses; `expected` says what it should look like.
-pub(super) fn parsed<T: FromStr>(node: &Node, what: &str, expected: &str, faults: &mut Faults) -> Option<T> {
+pub fn parsed<T: FromStr>(node: &Node, what: &str, expected: &str, faults: &mut Faults) -> Option<T> {
     let word = text(node, what, faults)?;
     let value = word.trim().parse().ok();
     if value.is_none() {
@@ -121,12 +121,7 @@ pub(super) fn parsed<T: FromStr>(node: &Node, what: &str, expected: &str, faults
 }
 
 /// A whole number.
-pub(super) fn number<T: TryFrom<u64>>(
-    node: &Node,
-    what: &str,
-    range: RangeInclusive<u64>,
-    faults: &mut Faults,
-) -> Option<T> {
+pub fn number<T: TryFrom<u64>>(node: &Node, what: &str, range: RangeInclusive<u64>, faults: &mut Faults) -> Option<T> {
     let (low, high) = (range.start(), range.end());
     let number = match &node.value {
         Value::Number(text) | Value::Text(text) => text.parse::<u64>().ok(),
@@ -141,7 +136,7 @@ pub(super) fn number<T: TryFrom<u64>>(
 }
 
 /// One of a few words.
-pub(super) fn choice<T: Copy>(node: &Node, what: &str, choices: &[(&str, T)], faults: &mut Faults) -> Option<T> {
+pub fn choice<T: Copy>(node: &Node, what: &str, choices: &[(&str, T)], faults: &mut Faults) -> Option<T> {
     let word = text(node, what, faults)?;
     if let Some((_, value)) = choices.iter().find(|(name, _)| *name == word) {
         return Some(*value);
@@ -157,14 +152,14 @@ pub(super) fn choice<T: Copy>(node: &Node, what: &str, choices: &[(&str, T)], fa
 }
 
 /// Refuses what is beyond a bound.
-pub(super) fn at_most(count: usize, bound: usize, node: &Node, what: impl Display, faults: &mut Faults) {
+pub fn at_most(count: usize, bound: usize, node: &Node, what: impl Display, faults: &mut Faults) {
     if count > bound {
         faults.add(node.place.clone(), format!("there are {count} {what}, {bound} are possible"));
     }
 }
 
 /// A list, or one thing in its place.
-pub(super) fn some(node: &Node) -> &[Node] {
+pub fn some(node: &Node) -> &[Node] {
     match &node.value {
         Value::List(items) => items,
         _ => std::slice::from_ref(node),
@@ -172,7 +167,7 @@ pub(super) fn some(node: &Node) -> &[Node] {
 }
 
 /// The keys of a mapping, without a look at anything else: for sections that name each other.
-pub(super) fn keys(node: Option<&Node>) -> Vec<&str> {
+pub fn keys(node: Option<&Node>) -> Vec<&str> {
     match node.map(|node| &node.value) {
         Some(Value::Map(entries)) => entries.iter().map(|(key, _)| &*key.name).collect(),
         _ => Vec::new(),
@@ -180,7 +175,7 @@ pub(super) fn keys(node: Option<&Node>) -> Vec<&str> {
 }
 
 /// `true` or `false`.
-pub(super) fn boolean(node: &Node, what: &str, faults: &mut Faults) -> Option<bool> {
+pub fn boolean(node: &Node, what: &str, faults: &mut Faults) -> Option<bool> {
     if let Value::Bool(value) = node.value {
         return Some(value);
     }
@@ -189,7 +184,7 @@ pub(super) fn boolean(node: &Node, what: &str, faults: &mut Faults) -> Option<bo
 }
 
 /// A time: seconds, or a number with its unit (`500ms`, `60s`, `2m`).
-pub(super) fn duration(node: &Node, what: &str, max: Duration, faults: &mut Faults) -> Option<Duration> {
+pub fn duration(node: &Node, what: &str, max: Duration, faults: &mut Faults) -> Option<Duration> {
     let word = text(node, what, faults)?;
     let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let unit = match &word[digits..] {
@@ -208,7 +203,7 @@ pub(super) fn duration(node: &Node, what: &str, max: Duration, faults: &mut Faul
 }
 
 /// The place of a name among those that are known; `what` is what is called so.
-pub(super) fn named_one<'a>(
+pub fn named_one<'a>(
     name: &str,
     node: &Node,
     what: &str,

@@ -11,6 +11,7 @@ use super::{
     sets, zones,
 };
 use crate::faults::{Faults, Place};
+use crate::modules::{self, Modules};
 use crate::policy::Listener;
 use crate::rules::{self, Definition, Macros, Ruleset, Source};
 
@@ -18,12 +19,12 @@ use crate::rules::{self, Definition, Macros, Ruleset, Source};
 pub(super) type ReadFile<'a> = &'a dyn Fn(&Path) -> std::io::Result<String>;
 
 /// Reads a configuration from a file.
-pub fn load(path: &Path) -> Result<Config, Faults> {
-    load_with_rules(path, "")
+pub fn load(path: &Path, modules: &dyn Modules) -> Result<Config, Faults> {
+    load_with_rules(path, "", modules)
 }
 
 /// The same with rules from another file: the name that `rules_file` says, and this behind it.
-pub fn load_with_rules(path: &Path, suffix: &str) -> Result<Config, Faults> {
+pub fn load_with_rules(path: &Path, suffix: &str, modules: &dyn Modules) -> Result<Config, Faults> {
     let name = path.display().to_string();
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -34,7 +35,7 @@ pub fn load_with_rules(path: &Path, suffix: &str) -> Result<Config, Faults> {
         }
     };
     let beside = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let mut config = read_with(&name, &text, suffix, &|file| std::fs::read_to_string(beside.join(file)))?;
+    let mut config = read_with(&name, &text, suffix, &|file| std::fs::read_to_string(beside.join(file)), modules)?;
     if let Some(rules) = &mut config.rules_file {
         rules.path = beside.join(&rules.path);
     }
@@ -69,16 +70,30 @@ pub fn peek(path: &Path) -> Option<Peek> {
     })
 }
 
-/// Reads a configuration from a text; `name` stands for the file in faults. It has no `rules_file`.
+/// Reads a configuration from a text; `name` stands for the file in faults. It has no `rules_file`, and no proxies but
+/// those that need no module.
 pub fn parse(name: &str, text: &str) -> Result<Config, Faults> {
-    read(name, text, &|_| Err(std::io::Error::other("this configuration is no file, so none can be beside it")))
+    parse_with(name, text, &modules::NONE)
 }
 
+/// The same with proxies.
+pub fn parse_with(name: &str, text: &str, modules: &dyn Modules) -> Result<Config, Faults> {
+    let alone = |_: &Path| Err(std::io::Error::other("this configuration is no file, so none can be beside it"));
+    read_with(name, text, "", &alone, modules)
+}
+
+#[cfg(test)]
 pub(super) fn read(name: &str, text: &str, read_file: ReadFile<'_>) -> Result<Config, Faults> {
-    read_with(name, text, "", read_file)
+    read_with(name, text, "", read_file, &modules::NONE)
 }
 
-fn read_with(name: &str, text: &str, suffix: &str, read_file: ReadFile<'_>) -> Result<Config, Faults> {
+fn read_with(
+    name: &str,
+    text: &str,
+    suffix: &str,
+    read_file: ReadFile<'_>,
+    modules: &dyn Modules,
+) -> Result<Config, Faults> {
     let (mut faults, mut warnings) = (Faults::new(), Faults::new());
     let file: Arc<str> = name.into();
     let Some(root) = tree::parse(&file, text, &mut faults) else { return Err(faults) };
@@ -98,7 +113,7 @@ fn read_with(name: &str, text: &str, suffix: &str, read_file: ReadFile<'_>) -> R
     let zone_names = decode::keys(zones_node);
     let nat_policies = top.get("nat_policies").map(|node| nat_policies::nat_policies(node, &mut faults));
     let nat_policies = nat_policies.unwrap_or_default();
-    let known = services::Known { zones: &zone_names, nat_policies: &nat_policies };
+    let known = services::Known { zones: &zone_names, nat_policies: &nat_policies, modules, read_file };
     let services = top.get("services").map(|node| services::services(node, &known, &mut faults)).unwrap_or_default();
     let zones = zones_node.map(|node| zones::zones(node, &zone_names, &services, &mut faults));
     let listeners = top.get("listeners");

@@ -4,11 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::decode::{self, Mapping};
+use super::load::ReadFile;
 use super::router;
 use super::tree::{Node, Value};
 use super::zones::zones_named;
 use crate::faults::Faults;
 use crate::limits;
+use crate::modules::{Modules, Reading};
 use crate::policy::{
     Accept, Denial, Deny, Kind, Mapping as NatMapping, NatPolicy, NatPolicyId, Proxy, RejectKind, Router, Service,
     Source,
@@ -25,13 +27,48 @@ pub(super) const SECONDS_MAX: u64 = 31 * 24 * 3600;
 pub(super) struct Known<'a> {
     pub(super) zones: &'a [&'a str],
     pub(super) nat_policies: &'a [NatPolicy],
+    pub(super) modules: &'a dyn Modules,
+    pub(super) read_file: ReadFile<'a>,
 }
 
 /// Reads `services:`. A service with a fault in it is kept, so that what names it is not a fault as well.
 pub(super) fn services(node: &Node, known: &Known<'_>, faults: &mut Faults) -> Vec<Service> {
     let entries = decode::named(node, "`services`", faults);
     decode::at_most(entries.len(), limits::SERVICES_MAX, node, "services", faults);
-    entries.iter().map(|(key, node)| service(&key.name, node, known, faults)).collect()
+    let services: Vec<Service> = entries.iter().map(|(key, node)| service(&key.name, node, known, faults)).collect();
+    hand_on(&services, faults);
+    services
+}
+
+/// Proxies hand on to services that have proxies, and never in a circle.
+fn hand_on(services: &[Service], faults: &mut Faults) {
+    let next =
+        |service: &Service| service.module.iter().flat_map(|module| module.hands_on_to.clone()).collect::<Vec<_>>();
+    let find = |name: &str| services.iter().position(|service| service.name == name);
+    for (at, service) in services.iter().enumerate() {
+        for (name, place) in next(service) {
+            let node = Node { place: place.clone(), value: Value::Text(name.clone()) };
+            let names = services.iter().map(|service| &*service.name);
+            let Some(to) = decode::named_one(&name, &node, "service", "services", names, faults) else { continue };
+            if !matches!(services[to as usize].kind, Kind::Proxy(Proxy::Plug | Proxy::Module(_))) {
+                faults.add(place.clone(), format!("service `{name}` has no proxy that a stream could be handed on to"));
+            }
+            // Depth first from what is named here; the circle is told where it closes on this service.
+            let (mut seen, mut left) = (vec![false; services.len()], vec![to as usize]);
+            while let Some(reached) = left.pop() {
+                if reached == at {
+                    faults.add(
+                        place.clone(),
+                        format!("service `{}` comes back to itself by way of `{name}`", service.name),
+                    );
+                    break;
+                }
+                if !std::mem::replace(&mut seen[reached], true) {
+                    left.extend(next(&services[reached]).iter().filter_map(|(name, _)| find(name)));
+                }
+            }
+        }
+    }
 }
 
 fn service(name: &str, node: &Node, known: &Known<'_>, faults: &mut Faults) -> Service {
@@ -48,16 +85,18 @@ fn service(name: &str, node: &Node, known: &Known<'_>, faults: &mut Faults) -> S
         idle: IDLE,
         connect_timeout: CONNECT_TIMEOUT,
         max_sessions: u32::MAX,
+        module: None,
     };
     let what = format!("service `{name}`");
     let Some(mut mapping) = Mapping::new(node, &what, faults) else { return service };
-    service.kind = kind(&mut mapping, node, &what, faults);
+    service.kind = kind(&mut mapping, node, &what, known, faults);
     match service.kind {
         Kind::Deny(_) => {}
         Kind::Forward => way(&mut service, &mut mapping, known, faults),
         Kind::Proxy(_) => {
             way(&mut service, &mut mapping, known, faults);
             proxied(&mut service, &mut mapping, faults);
+            module(&mut service, &mut mapping, node, known, faults);
         }
     }
     together(&service, node, known, faults);
@@ -66,14 +105,14 @@ fn service(name: &str, node: &Node, known: &Known<'_>, faults: &mut Faults) -> S
 }
 
 /// Which of the three kinds it is: one of their keys is there.
-fn kind(mapping: &mut Mapping<'_>, node: &Node, what: &str, faults: &mut Faults) -> Kind {
+fn kind(mapping: &mut Mapping<'_>, node: &Node, what: &str, known: &Known<'_>, faults: &mut Faults) -> Kind {
     let (proxy_node, forward, deny_node) = (mapping.get("proxy"), mapping.get("forward"), mapping.get("deny"));
     if [proxy_node, forward, deny_node].iter().flatten().count() != 1 {
         let there = if proxy_node.or(forward).or(deny_node).is_some() { "more than one of" } else { "none of" };
         faults.add(node.place.clone(), format!("{what} has {there} `proxy`, `forward` and `deny`, one was expected"));
     }
     if let Some(node) = proxy_node {
-        return Kind::Proxy(proxy(node, faults));
+        return Kind::Proxy(proxy(node, known, faults));
     } else if let Some(node) = deny_node {
         return Kind::Deny(deny(node, faults));
     } else if let Some(node) = forward {
@@ -85,23 +124,24 @@ fn kind(mapping: &mut Mapping<'_>, node: &Node, what: &str, faults: &mut Faults)
     Kind::Proxy(Proxy::Plug)
 }
 
-/// The kinds of proxy that Limpid is to have; this version has the plug.
-fn proxy(node: &Node, faults: &mut Faults) -> Proxy {
-    const LATER: [&str; 3] = ["http", "ftp", "tls"];
-    let Some(word) = decode::text(node, "`proxy`", faults) else { return Proxy::Plug };
-    match word {
-        "plug" => {}
-        "handoff" => return Proxy::Handoff,
-        later if LATER.contains(&later) => faults.add_hint(
-            node.place.clone(),
-            format!("proxy `{later}` is not in this version"),
-            "`plug` relays any protocol without reading it; it is the one proxy of this version",
-        ),
-        _ => {
-            decode::choice(node, "`proxy`", &[("plug", ()), ("handoff", ())], faults);
-        }
-    }
-    Proxy::Plug
+/// Plug and handoff are always there, the rest is whose modules there are.
+fn proxy(node: &Node, known: &Known<'_>, faults: &mut Faults) -> Proxy {
+    let always = [("plug", Proxy::Plug), ("handoff", Proxy::Handoff)];
+    let modules = known.modules.kinds().iter().map(|kind| (kind.name, Proxy::Module(kind)));
+    let choices: Vec<(&str, Proxy)> = always.into_iter().chain(modules).collect();
+    decode::choice(node, "`proxy`", &choices, faults).unwrap_or(Proxy::Plug)
+}
+
+/// The section that carries the proxy's name.
+fn module(service: &mut Service, mapping: &mut Mapping<'_>, node: &Node, known: &Known<'_>, faults: &mut Faults) {
+    let kind = match service.proxy() {
+        Some(Proxy::Plug) => "plug",
+        Some(Proxy::Module(kind)) => kind.name,
+        Some(Proxy::Handoff) | None => return,
+    };
+    let section = mapping.get(kind);
+    let mut reading = Reading { service: &service.name, place: &node.place, faults, read_file: known.read_file };
+    service.module = known.modules.read(kind, section, &mut reading);
 }
 
 /// One answer for both families, or one for each.

@@ -47,7 +47,7 @@ fn golden_files_are_said_to_be_what_they_are() {
 }
 
 fn readme() -> Config {
-    load(&golden().join("readme.yaml")).unwrap_or_else(|faults| panic!("{faults}"))
+    load(&golden().join("readme.yaml"), &crate::modules::NONE).unwrap_or_else(|faults| panic!("{faults}"))
 }
 
 #[test]
@@ -88,13 +88,13 @@ fn rules_in_a_file_have_its_name() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("c.yaml"), "interfaces: { a: { port: x } }\nrules_file: r.conf\n").unwrap();
     std::fs::write(folder.path().join("r.conf"), "*filter\n-A INPUT -j NOWHERE\nCOMMIT\n").unwrap();
-    let faults = load(&folder.path().join("c.yaml")).unwrap_err().to_string();
+    let faults = load(&folder.path().join("c.yaml"), &crate::modules::NONE).unwrap_err().to_string();
     assert!(faults.starts_with("r.conf:2:1: `-j NOWHERE`"), "{faults}");
 }
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let faults = load(Path::new("/nonexistent/limpid.yaml")).unwrap_err().to_string();
+    let faults = load(Path::new("/nonexistent/limpid.yaml"), &crate::modules::NONE).unwrap_err().to_string();
     assert!(faults.starts_with("/nonexistent/limpid.yaml: cannot be read:"), "{faults}");
 }
 

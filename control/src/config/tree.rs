@@ -19,31 +19,42 @@ use crate::limits;
 
 /// A value and where it is.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) value: Value,
+pub struct Node {
+    /// Where it begins.
+    pub place: Place,
+    /// What it is.
+    pub value: Value,
 }
 
+/// What a value can be.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub enum Value {
+    /// Nothing.
     Null,
+    /// `true` or `false`.
     Bool(bool),
     /// As it was written.
     Number(String),
+    /// Words, or lines.
     Text(String),
+    /// Several in a row.
     List(Vec<Node>),
+    /// By names, in the order of the file.
     Map(Vec<(Key, Node)>),
 }
 
+/// A key of a mapping.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Key {
-    pub(super) name: String,
-    pub(super) place: Place,
+pub struct Key {
+    /// As written.
+    pub name: String,
+    /// Where it stands.
+    pub place: Place,
 }
 
 impl Value {
     /// What it is, for a sentence.
-    pub(super) fn kind(&self) -> String {
+    pub fn kind(&self) -> String {
         match self {
             Value::Null => "nothing".to_owned(),
             Value::Bool(value) => format!("`{value}`"),

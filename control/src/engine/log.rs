@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use tracing::field::display;
 use tracing::{debug, error, info, warn};
 
-use crate::mailbox::{DecidedFlow, FlowRecord, SessionSummary};
+use crate::mailbox::{DecidedFlow, FlowRecord, ProxyRecord, SessionSummary};
 use crate::policy::{Decision, NewFlow, Policy, RuleInfo, Verdict, ZoneId, protocol_name};
 use crate::rules::Log;
 
@@ -160,6 +160,38 @@ pub(super) fn summary(summary: &SessionSummary) {
         generation = summary.generation,
         "session ended"
     );
+}
+
+/// One line for each thing that a proxy has done.
+pub(super) fn record(record: &ProxyRecord) {
+    info!(
+        target: "proxy.record",
+        kind = record.kind,
+        session = %format_args!("svc/{}:{}/{}", record.service, record.core, record.id),
+        service = record.service,
+        client = %record.client,
+        client_zone = record.client_zone,
+        destination = %record.destination,
+        server = record.server.map(display),
+        fields = %Fields(&record.fields),
+        "done"
+    );
+}
+
+/// `name='value'; …`, as Zorp writes them.
+struct Fields<'a>(&'a [(&'static str, serde_json::Value)]);
+
+impl fmt::Display for Fields<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (name, value)) in self.0.iter().enumerate() {
+            let between = if place == 0 { "" } else { "; " };
+            match value {
+                serde_json::Value::String(text) => write!(f, "{between}{name}='{}'", text.escape_debug())?,
+                other => write!(f, "{between}{name}='{other}'")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// One line at the end of a forwarded flow, where those are asked for.

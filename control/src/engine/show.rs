@@ -57,6 +57,7 @@ impl Engine {
                 counter("flows_logged", "decisions about flows written to the log", self.counts.decided),
                 counter("flows_suppressed", "decisions not logged because there were too many", self.counts.suppressed),
                 counter("session_summaries", "session summaries written to the log", self.counts.summaries),
+                counter("records", "things that proxies have done, written to the log", self.counts.records),
                 counter("notices", "lines that cores have written to the log", self.counts.notices),
                 counter("messages_lost", "messages to cores that took none any more", self.cores.lost()),
             ],

@@ -47,15 +47,19 @@ fn world() -> World {
     let at = folder.path().display();
     let control = format!("control: {{ socket: {at}/control.sock, handoff: {at}/handoff.sock }}\n");
     std::fs::write(&file, format!("{YAML}{control}")).expect("the file can be written");
-    let config = config::load(&file).unwrap_or_else(|faults| panic!("{faults}"));
+    let config = config::load(&file, &crate::modules::NONE).unwrap_or_else(|faults| panic!("{faults}"));
     let policy = Arc::new(Policy::compile(&config, 1).unwrap_or_else(|faults| panic!("{faults}")));
     let (table, writer) = tproxy::table(8192, 1);
     let (to, mail) = bounded(64);
     let (tell, from_cores) = bounded(64);
     let cores = vec![CoreLink { core: 0, to }];
     let (opened, open) = bounded(1);
-    let options =
-        ThreadOptions { config_path: file, from_cores, ready: Box::new(move || opened.send(()).expect("awaited")) };
+    let options = ThreadOptions {
+        config_path: file,
+        modules: &crate::modules::NONE,
+        from_cores,
+        ready: Box::new(move || opened.send(()).expect("awaited")),
+    };
     let own_uid = own_uid().expect("there is /proc");
     std::thread::spawn(move || {
         run(Engine::new(0, Setup { config, policy, writer, cores, own_uid, version: "0" }), options)

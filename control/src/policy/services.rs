@@ -11,6 +11,7 @@ use super::router::{ForgePort, Router};
 use super::tuple::{TCP, UDP, protocol_name};
 use super::verdict::{DropReason, RejectKind, Verdict};
 use super::zones::ZoneId;
+use crate::modules::{ModuleKind, ModuleSettings};
 
 /// Index of a service, in the order of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +45,8 @@ pub struct Service {
     pub connect_timeout: Duration,
     /// Sessions of this service at once; [`u32::MAX`] when the file sets no bound.
     pub max_sessions: u32,
+    /// What the service tells its proxy.
+    pub module: Option<ModuleSettings>,
 }
 
 /// What a service does with a flow.
@@ -62,6 +65,8 @@ pub enum Kind {
 pub enum Proxy {
     /// Relays bytes both ways and reads none of them.
     Plug,
+    /// One that brings its own settings.
+    Module(&'static ModuleKind),
     /// Another program, which takes the connection as a file descriptor ([`crate::handoff`]).
     Handoff,
 }
@@ -138,6 +143,7 @@ impl Proxy {
         match self {
             Proxy::Plug => "plug",
             Proxy::Handoff => "handoff",
+            Proxy::Module(kind) => kind.name,
         }
     }
 
@@ -145,7 +151,7 @@ impl Proxy {
     pub fn speaks(self, protocol: u8) -> bool {
         match self {
             Proxy::Plug => matches!(protocol, TCP | UDP),
-            Proxy::Handoff => protocol == TCP,
+            Proxy::Handoff | Proxy::Module(_) => protocol == TCP,
         }
     }
 
@@ -153,7 +159,7 @@ impl Proxy {
     pub fn protocols(self) -> String {
         match self {
             Proxy::Plug => format!("{} and {}", protocol_name(TCP), protocol_name(UDP)),
-            Proxy::Handoff => protocol_name(TCP).to_string(),
+            Proxy::Handoff | Proxy::Module(_) => protocol_name(TCP).to_string(),
         }
     }
 
@@ -161,6 +167,7 @@ impl Proxy {
     pub fn names_servers(self) -> bool {
         match self {
             Proxy::Plug | Proxy::Handoff => false,
+            Proxy::Module(kind) => kind.names_servers,
         }
     }
 }

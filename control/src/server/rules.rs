@@ -59,7 +59,7 @@ pub(super) async fn rules_test(
         Err(refused) => return refused,
     };
     let for_us = seconds.unwrap_or(PROBATION_S).saturating_mul(1_000_000);
-    match reload::candidate(&desk.config) {
+    match reload::candidate(&desk.config, desk.modules) {
         Ok(candidate) => {
             let read = Ok(candidate.config);
             desk.ask(peer, ApiRequest::Rules(RulesRequest::Test { read, for_us })).await
@@ -89,7 +89,7 @@ pub(super) async fn rules_commit(
         return Answer::bad("`seconds` is how long a commit waits to be confirmed: it goes with `confirm`");
     }
     let confirm_us = confirm.then(|| seconds.unwrap_or(CONFIRM_S).saturating_mul(1_000_000));
-    match reload::candidate(&desk.config) {
+    match reload::candidate(&desk.config, desk.modules) {
         Ok(candidate) => {
             let (read, install) = (Ok(candidate.config), candidate.install);
             desk.ask(peer, ApiRequest::Rules(RulesRequest::Commit { read, install, confirm_us })).await

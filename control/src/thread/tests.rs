@@ -48,7 +48,7 @@ fn start(http: Option<SocketAddr>) -> Gateway {
         None => format!("control: {{ socket: {}/control.sock }}\n", folder.path().display()),
     };
     std::fs::write(&file, format!("{YAML}{control}")).expect("the file can be written");
-    let config = config::load(&file).unwrap_or_else(|faults| panic!("{faults}"));
+    let config = config::load(&file, &crate::modules::NONE).unwrap_or_else(|faults| panic!("{faults}"));
     let policy = StdArc::new(Policy::compile(&config, 1).unwrap_or_else(|faults| panic!("{faults}")));
     let (to, mailbox) = bounded(16);
     let (from_core, from_cores) = bounded(16);
@@ -59,8 +59,12 @@ fn start(http: Option<SocketAddr>) -> Gateway {
     let cores = vec![CoreLink { core: 1, to }];
     let own_uid = own_uid().expect("there is /proc");
     let (opened, open) = bounded(1);
-    let options =
-        ThreadOptions { config_path: file, from_cores, ready: Box::new(move || opened.send(()).expect("awaited")) };
+    let options = ThreadOptions {
+        config_path: file,
+        modules: &crate::modules::NONE,
+        from_cores,
+        ready: Box::new(move || opened.send(()).expect("awaited")),
+    };
     let thread = std::thread::spawn(move || {
         run(Engine::new(0, Setup { config, policy, writer, cores, own_uid, version: "0.0.0" }), options)
     });
@@ -321,7 +325,12 @@ fn the_thread_ends_when_no_core_is_left() {
     let setup = Setup { config, policy, writer, cores: vec![CoreLink { core: 1, to }], own_uid: 0, version: "0.0.0" };
     // The core dies before anything else happens.
     drop((mailbox, from_core));
-    let options = ThreadOptions { config_path: "limpid.yaml".into(), from_cores, ready: Box::new(|| {}) };
+    let options = ThreadOptions {
+        config_path: "limpid.yaml".into(),
+        modules: &crate::modules::NONE,
+        from_cores,
+        ready: Box::new(|| {}),
+    };
     assert_eq!(run(Engine::new(0, setup), options).expect("it had started"), Exit::CoresGone);
 }
 

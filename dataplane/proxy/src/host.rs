@@ -5,9 +5,17 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::core::Core;
+use crate::event::Event;
+use crate::module::Module;
+use crate::outcome::Side;
+use crate::record::Record;
 use crate::session::SessionId;
 use crate::stream::Stream;
 
@@ -15,6 +23,8 @@ use crate::stream::Stream;
 pub trait Host: Clone + 'static {
     /// The connections it hands out.
     type Stream: Stream;
+    /// Where a related connection is waited for.
+    type Listener: Listener<Stream = Self::Stream>;
 
     /// Connects to the server of a session, from the client's address unless the service says otherwise.
     ///
@@ -22,11 +32,46 @@ pub trait Host: Clone + 'static {
     /// Dropping the future gives the attempt up. The host bounds the time it takes.
     fn connect(&self, session: SessionId, target: Target) -> impl Future<Output = Result<Self::Stream, ConnectError>>;
 
+    /// Connects beside the session's server: a data channel, a scanner. The connection belongs to the session and ends
+    /// with it; zones are not asked, so whom to is the proxy's responsibility. Bounded as `connect` is.
+    fn connect_related(
+        &self,
+        session: SessionId,
+        related: Related,
+    ) -> impl Future<Output = Result<Self::Stream, ConnectError>>;
+
+    /// Listens on an address of the client's or the server's (a foreign listener) for one connection of one peer.
+    ///
+    /// Ready once nobody else can get what comes there. Dropping the listener takes it away; it ends with the session.
+    fn listen(
+        &self,
+        session: SessionId,
+        expected: Expected,
+    ) -> impl Future<Output = Result<Self::Listener, ConnectError>>;
+
     /// Ready when so much time has passed.
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()>;
 
     /// Time since some fixed start; the same within one turn of the worker.
     fn now(&self) -> Duration;
+
+    /// Time since 1970-01-01 UTC, for certificates, dates and logs.
+    fn wall_clock(&self) -> Duration;
+
+    /// Is packet memory so short that new work is better refused at once?
+    fn is_short_of_memory(&self) -> bool;
+
+    /// The service of that name in the policy that the session keeps, for proxies that hand on to another one.
+    fn module(&self, session: SessionId, service: &str) -> Option<Module>;
+
+    /// What all sessions of this core share.
+    fn core(&self) -> Rc<Core>;
+
+    /// Counts something that happened within a session.
+    fn count(&self, event: Event);
+
+    /// A record of something done within a session (a request, a transfer); the host bounds how many wait.
+    fn record(&self, session: SessionId, record: Record);
 
     /// Asks the control thread for a change of the tproxy table.
     fn tproxy(&self, request: TproxyRequest) -> impl Future<Output = Result<TproxyReply, TproxyError>>;
@@ -42,6 +87,46 @@ pub enum Target {
     Original,
     /// This one.
     Address(SocketAddr),
+}
+
+/// A connection beside the one to the server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Related {
+    /// At which end of the session the peer is, for the way its packets take.
+    pub side: Side,
+    /// As whom: the address of the other end (a foreign connect); `None`: the gateway's own on the way there.
+    pub local: Option<IpAddr>,
+    /// From one of these ports, a free one; `0..=0`: any free one.
+    pub ports: RangeInclusive<u16>,
+    /// To whom.
+    pub remote: SocketAddr,
+}
+
+/// One connection that is to come.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Expected {
+    /// At which end of the session the peer is.
+    pub side: Side,
+    /// The address it will connect to: usually that of the other end of the session.
+    pub local: IpAddr,
+    /// One of these ports, chosen at random among those that are free.
+    pub ports: RangeInclusive<u16>,
+    /// Who may connect; others find nobody there.
+    pub peer: IpAddr,
+    /// From which port, when that is known.
+    pub peer_port: Option<u16>,
+}
+
+/// Where one related connection is waited for.
+pub trait Listener: 'static {
+    /// What it becomes.
+    type Stream: Stream;
+
+    /// Address and port where the peer is to connect.
+    fn address(&self) -> SocketAddr;
+
+    /// Ready with the connection, its handshake done, and the peer; only the first one.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Result<(Self::Stream, SocketAddr), ConnectError>>;
 }
 
 /// Why there is no server.

@@ -12,16 +12,34 @@
 //!
 //! A proxy that panics is the executor's business: it drops the future, and dropped streams abort.
 
+pub mod core;
+pub mod detect;
+pub mod event;
+pub mod ftp;
 pub mod host;
+pub mod http;
+pub mod icap;
 pub mod limits;
 pub mod memory;
+pub mod module;
 pub mod outcome;
 pub mod plug;
+pub mod record;
 pub mod relay;
+pub mod script;
 pub mod session;
+pub mod stack;
 pub mod stream;
+pub mod tls;
 
-pub use host::{ConnectError, Host, Level, Target, TproxyError, TproxyFlags, TproxyReply, TproxyRequest};
-pub use outcome::{Outcome, Reason, Verdict};
+pub use core::Core;
+pub use event::Event;
+pub use host::{
+    ConnectError, Expected, Host, Level, Listener, Related, Target, TproxyError, TproxyFlags, TproxyReply,
+    TproxyRequest,
+};
+pub use module::{Module, Settings, serve};
+pub use outcome::{Outcome, Reason, Side, Verdict};
+pub use record::{Record, Value};
 pub use session::{Session, SessionId, SessionInfo};
 pub use stream::{Chunk, Stream, StreamError};

@@ -28,6 +28,3 @@ pub const IDLE_LOOKS: u32 = 8;
 
 /// But not more often than this, however short the idle time: one tick of the gateway's timers.
 pub const IDLE_LOOK_MIN: Duration = Duration::from_millis(1);
-
-/// Idle time of a plug session when the service does not say: Zorp's default (`timeout` of PlugProxy).
-pub const PLUG_IDLE_DEFAULT: Duration = Duration::from_secs(600);

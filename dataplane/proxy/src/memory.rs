@@ -13,7 +13,7 @@ mod world;
 
 pub use clock::Sleep;
 pub use duplex::{MemoryStream, duplex};
-pub use host::{ConnectAnswer, MemoryHost};
+pub use host::{ConnectAnswer, MemoryHost, MemoryListener};
 pub use world::{Task, World};
 
 #[cfg(test)]

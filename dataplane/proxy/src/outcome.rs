@@ -84,6 +84,34 @@ pub enum Reason {
     ConnectLimit,
     /// The policy does not permit the server.
     ConnectDenied,
+    /// The client broke the rules of its protocol.
+    ClientViolation,
+    /// The server broke the rules of its protocol.
+    ServerViolation,
+    /// The service's policy denied what was asked.
+    PolicyDenied,
+    /// The service's policy ended it while it was served.
+    PolicyAborted,
+    /// The client took too long for a handshake, a request, or a body.
+    ClientTooSlow,
+    /// The server took too long for a handshake, an answer, or a body.
+    ServerTooSlow,
+    /// A bound of the service was reached.
+    ServiceLimit,
+    /// TLS with the client could not be set up.
+    ClientHandshake,
+    /// TLS with the server could not be set up.
+    ServerHandshake,
+    /// The server's certificate was not accepted.
+    ServerUntrusted,
+    /// The first bytes fit no service.
+    NotDetected,
+    /// A content scanner said no.
+    ScannerDenied,
+    /// A content scanner could not be asked.
+    ScannerFailed,
+    /// The service's script failed.
+    ScriptFailed,
 }
 
 impl Reason {
@@ -112,6 +140,20 @@ impl Reason {
         Reason::ConnectNoPort,
         Reason::ConnectLimit,
         Reason::ConnectDenied,
+        Reason::ClientViolation,
+        Reason::ServerViolation,
+        Reason::PolicyDenied,
+        Reason::PolicyAborted,
+        Reason::ClientTooSlow,
+        Reason::ServerTooSlow,
+        Reason::ServiceLimit,
+        Reason::ClientHandshake,
+        Reason::ServerHandshake,
+        Reason::ServerUntrusted,
+        Reason::NotDetected,
+        Reason::ScannerDenied,
+        Reason::ScannerFailed,
+        Reason::ScriptFailed,
     ];
 
     /// Place in [`Reason::ALL`], for tables of counters.
@@ -141,6 +183,20 @@ impl Reason {
             Reason::ConnectNoPort => "connect_no_port",
             Reason::ConnectLimit => "connect_limit",
             Reason::ConnectDenied => "connect_denied",
+            Reason::ClientViolation => "client_violation",
+            Reason::ServerViolation => "server_violation",
+            Reason::PolicyDenied => "policy_denied",
+            Reason::PolicyAborted => "policy_aborted",
+            Reason::ClientTooSlow => "client_too_slow",
+            Reason::ServerTooSlow => "server_too_slow",
+            Reason::ServiceLimit => "service_limit",
+            Reason::ClientHandshake => "client_handshake",
+            Reason::ServerHandshake => "server_handshake",
+            Reason::ServerUntrusted => "server_untrusted",
+            Reason::NotDetected => "not_detected",
+            Reason::ScannerDenied => "scanner_denied",
+            Reason::ScannerFailed => "scanner_failed",
+            Reason::ScriptFailed => "script_failed",
         }
     }
 
@@ -167,6 +223,24 @@ impl Reason {
             Reason::ConnectNoPort => "No source port was free for a connection to the server.",
             Reason::ConnectLimit => "The gateway was at its limit of sessions or memory when the server was needed.",
             Reason::ConnectDenied => "The policy does not permit a connection to the server.",
+            Reason::ClientViolation => {
+                "The client said what its protocol, or the service, does not permit; the log says what."
+            }
+            Reason::ServerViolation => {
+                "The server said what its protocol, or the service, does not permit; the log says what."
+            }
+            Reason::PolicyDenied => "The service's policy denied what the client asked for.",
+            Reason::PolicyAborted => "The service's policy ended the session while it was served.",
+            Reason::ClientTooSlow => "The client did not say enough in the time that the service gives it.",
+            Reason::ServerTooSlow => "The server did not say enough in the time that the service gives it.",
+            Reason::ServiceLimit => "A bound of the service on what one session may ask for was reached.",
+            Reason::ClientHandshake => "The TLS handshake with the client failed; the log says why.",
+            Reason::ServerHandshake => "The TLS handshake with the server failed; the log says why.",
+            Reason::ServerUntrusted => "The server's certificate is not trusted; the log says why.",
+            Reason::NotDetected => "No detector knew the protocol, and the service names no other one for that.",
+            Reason::ScannerDenied => "The scanner denied what was to be passed on.",
+            Reason::ScannerFailed => "The scanner did not answer as it should, and nothing passes unscanned.",
+            Reason::ScriptFailed => "The service's script failed, or used up its time or memory.",
         }
     }
 
@@ -182,12 +256,25 @@ impl Reason {
             | Reason::ClientUnreachable
             | Reason::ServerUnreachable
             | Reason::FinishTimeout => Verdict::Accepted,
-            Reason::IdleTimeout | Reason::TotalTimeout | Reason::Cut => Verdict::AbortedByPolicyAction,
-            Reason::ConnectRefused | Reason::ConnectTimedOut | Reason::ConnectUnreachable | Reason::ConnectNoPort => {
-                Verdict::DeniedByConnectionFail
+            Reason::IdleTimeout | Reason::TotalTimeout | Reason::Cut | Reason::PolicyAborted => {
+                Verdict::AbortedByPolicyAction
             }
-            Reason::ConnectLimit => Verdict::DeniedByLimit,
-            Reason::ConnectDenied => Verdict::DeniedByPolicy,
+            Reason::ConnectRefused
+            | Reason::ConnectTimedOut
+            | Reason::ConnectUnreachable
+            | Reason::ConnectNoPort
+            | Reason::ServerTooSlow
+            | Reason::ServerHandshake => Verdict::DeniedByConnectionFail,
+            Reason::ConnectLimit | Reason::ServiceLimit | Reason::ClientTooSlow => Verdict::DeniedByLimit,
+            Reason::ConnectDenied
+            | Reason::PolicyDenied
+            | Reason::ServerUntrusted
+            | Reason::NotDetected
+            | Reason::ScannerDenied => Verdict::DeniedByPolicy,
+            Reason::ClientViolation | Reason::ServerViolation | Reason::ClientHandshake | Reason::ScannerFailed => {
+                Verdict::DeniedByUnknownFail
+            }
+            Reason::ScriptFailed => Verdict::InvalidPolicyCall,
         }
     }
 

@@ -7,34 +7,22 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use crate::host::{Host, Level, Target};
-use crate::limits::PLUG_IDLE_DEFAULT;
 use crate::outcome::{Outcome, Reason, Side};
 use crate::relay::{Limits, Relay};
 use crate::session::{Session, SessionId};
 use crate::stream::Stream;
 
 /// What a service sets for its plug.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Ends a session in which no byte moved in either direction for so long.
-    pub idle: Duration,
-    /// Ends a session that lasts longer, whatever moves.
-    pub total: Option<Duration>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings { idle: PLUG_IDLE_DEFAULT, total: None }
-    }
-}
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {}
 
 /// Serves a session to its end.
-pub async fn run<H: Host>(session: Session<H>, settings: &Settings) -> Outcome {
-    let Session { id, host, mut client, .. } = session;
+pub async fn run<H: Host>(session: Session<H>, _: Arc<Settings>) -> Outcome {
+    let Session { id, host, mut client, info } = session;
     let began = host.now();
     let server = match connect(&host, id, &mut client).await {
         Ok(server) => server,
@@ -44,7 +32,7 @@ pub async fn run<H: Host>(session: Session<H>, settings: &Settings) -> Outcome {
             return Outcome::unserved(reason);
         }
     };
-    let limits = Limits { idle: settings.idle, end: settings.total.map(|total| began.saturating_add(total)) };
+    let limits = Limits { idle: info.idle, end: info.total.map(|total| began.saturating_add(total)) };
     Relay::new(client, server, limits).run(&host).await
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::host::Host;
 
@@ -23,6 +24,12 @@ pub struct SessionInfo {
     pub client_zone: Option<Rc<str>>,
     /// Zone of the original destination.
     pub server_zone: Option<Rc<str>>,
+    /// Name of the interface that the client came in by.
+    pub interface: Rc<str>,
+    /// A session in which no byte moves for so long ends.
+    pub idle: Duration,
+    /// A session that lasts longer ends, whatever moves.
+    pub total: Option<Duration>,
 }
 
 /// One client's connection in the hands of a proxy.

@@ -14,7 +14,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 /// A counted reference to bytes; cloning and splitting do not copy them.
-pub trait Chunk: Clone + 'static {
+///
+/// Bytes that a proxy makes itself become a chunk by `From<Bytes>`, without a copy either.
+pub trait Chunk: Clone + From<Bytes> + 'static {
     /// The bytes, in place.
     fn as_slice(&self) -> &[u8];
 
@@ -29,6 +31,12 @@ pub trait Chunk: Clone + 'static {
     /// Takes the first `at` bytes off; panics when there are fewer.
     #[must_use]
     fn split_to(&mut self, at: usize) -> Self;
+
+    /// The bytes out of the packet buffer they came in, for who keeps them longer than it takes to pass them on.
+    #[must_use]
+    fn into_bytes(self) -> Bytes {
+        Bytes::copy_from_slice(self.as_slice())
+    }
 }
 
 impl Chunk for Bytes {
@@ -42,6 +50,10 @@ impl Chunk for Bytes {
 
     fn split_to(&mut self, at: usize) -> Self {
         Bytes::split_to(self, at)
+    }
+
+    fn into_bytes(self) -> Bytes {
+        self
     }
 }
 
@@ -65,6 +77,11 @@ pub trait Stream: 'static {
 
     /// The next bytes in order; `None` when the peer has finished (its FIN) and everything was read.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Self::Chunk>, StreamError>>;
+
+    /// Puts back what was read, so that it is read again first: who looked at the first bytes hands the stream on whole.
+    ///
+    /// Bounded by who calls it: nothing is to be put back that was not read.
+    fn unread(&mut self, chunk: Self::Chunk);
 
     /// Room for writing in bytes, greater than zero.
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, StreamError>>;

@@ -10,7 +10,7 @@ use super::{Done, Explain, Failure, say};
 
 /// The configuration to run by; its warnings go to the log.
 pub(super) fn load(path: &Path) -> Result<Config, Failure> {
-    let config = control::config::load(path).map_err(|faults| wrong(&faults))?;
+    let config = control::config::load(path, crate::modules::MODULES).map_err(|faults| wrong(&faults))?;
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     Ok(config)
 }
@@ -60,7 +60,7 @@ pub(super) fn policy(path: &Path) -> Result<Policy, Failure> {
 }
 
 fn compile(path: &Path) -> Result<(Config, Policy), Faults> {
-    let config = control::config::load(path)?;
+    let config = control::config::load(path, crate::modules::MODULES)?;
     let policy = Policy::compile(&config, 1)?;
     Ok((config, policy))
 }

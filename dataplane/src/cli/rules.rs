@@ -186,7 +186,8 @@ fn revert(cli: &Cli) -> Done {
 fn show(cli: &Cli, counters: bool) -> Done {
     match cli.config_given() {
         Some(config) if !counters => {
-            let config = control::config::load(config).map_err(|faults| Failure::Code(WRONG, faults.to_string()))?;
+            let config = control::config::load(config, crate::modules::MODULES)
+                .map_err(|faults| Failure::Code(WRONG, faults.to_string()))?;
             let text = config.rules.to_string();
             if cli.json { say(json!({ "file": config.file, "text": text })) } else { say(text.trim_end()) }
         }

@@ -130,9 +130,9 @@ impl<N: Nic> Worker<N> {
         let mut carrier = Carrier::new(flow, self.handoff.pipe(flow), to_programs, over);
         let reply: Reply<Connected> = Reply::new();
         let waits = reply.clone();
-        let (guard, host, shared) =
-            (EndGuard::new(&self.shared, key), CoreHost::new(&self.shared, key), Rc::clone(&self.shared));
+        let (guard, shared) = (EndGuard::new(&self.shared, key), Rc::clone(&self.shared));
         let Some(session) = self.sessions.get_mut(key) else { return };
+        let host = CoreHost::new(&self.shared, key, &session.policy);
         session.server_socket = Some(socket);
         session.connecting = Some(reply);
         let idle = session.service().idle;

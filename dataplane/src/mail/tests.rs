@@ -64,7 +64,7 @@ impl Bench {
 
     /// Starts a task that asks, and returns where its answer will be.
     fn ask(&self, request: TproxyRequest) -> Rc<RefCell<Option<Result<TproxyReply, TproxyError>>>> {
-        let host = CoreHost::new(&self.worker.shared, SessionKey::default());
+        let host = CoreHost::new(&self.worker.shared, SessionKey::default(), &self.worker.policy);
         let answer = Rc::new(RefCell::new(None));
         let told = Rc::clone(&answer);
         self.worker

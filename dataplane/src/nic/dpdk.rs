@@ -242,17 +242,3 @@ impl tcp::Payload for DpdkSlice {
         DpdkSlice(self.0.slice(range))
     }
 }
-
-impl proxy::Chunk for DpdkSlice {
-    fn as_slice(&self) -> &[u8] {
-        self.0.as_slice()
-    }
-
-    fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn split_to(&mut self, at: usize) -> Self {
-        DpdkSlice(self.0.split_to(at))
-    }
-}

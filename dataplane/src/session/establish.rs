@@ -17,8 +17,10 @@ use super::{Session, SessionKey, connect};
 use crate::counters::Counter;
 use crate::flow::FlowId;
 use crate::limits;
+use crate::modules;
 use crate::nic::{Frame, Nic};
 use crate::packet::Transport;
+use crate::piece::Piece;
 use crate::socket::{ECN_BITS, IpMarks, Leg, Path, Socket};
 use crate::step::Step;
 use crate::stream::{CoreHost, SocketStream};
@@ -46,7 +48,11 @@ impl<N: Nic> Worker<N> {
         let payload = payload.clone();
         let header = *header;
         let ecn = Ecn::from_bits(arrival.ip.tos);
-        let payload = if payload.is_empty() { SmallVec::new() } else { smallvec![arrival.frame.into_slice(payload)] };
+        let payload = if payload.is_empty() {
+            SmallVec::new()
+        } else {
+            smallvec![Piece::Received(arrival.frame.into_slice(payload))]
+        };
         match connection.handle_segment(now, Segment { header, payload, ecn }) {
             Ok(_) if connection.state().is_synchronized() => {}
             Ok(_) => return self.counters.count(Counter::TcpOutOfState),
@@ -132,7 +138,7 @@ impl<N: Nic> Worker<N> {
         let zone = |id: Option<ZoneId>| id.map(|id| Rc::from(session.policy.zone_name(id)));
         let given = proxy::Session {
             id: SessionId(session.id),
-            host: CoreHost::new(&self.shared, key),
+            host: CoreHost::new(&self.shared, key, &session.policy),
             client: SocketStream::own(&self.shared, client),
             info: SessionInfo {
                 client: session.client,
@@ -140,17 +146,15 @@ impl<N: Nic> Worker<N> {
                 service: Rc::from(service.name.as_str()),
                 client_zone: zone(session.client_zone),
                 server_zone: zone(session.server_zone),
+                interface: Rc::from(self.interfaces.get(session.interface).name.as_str()),
+                idle: service.idle,
+                total: None,
             },
         };
         let guard = EndGuard::new(&self.shared, key);
-        let Some(proxy) = service.proxy() else { return };
-        let task = match proxy {
-            Proxy::Handoff => return,
-            Proxy::Plug => {
-                let settings = proxy::plug::Settings { idle: service.idle, ..proxy::plug::Settings::default() };
-                self.shared.executor.spawn(async move { guard.end(proxy::plug::run(given, &settings).await) })
-            }
-        };
+        // The configuration's reader gives every service that has a proxy its module.
+        let Some(module) = modules::of(service) else { return };
+        let task = self.shared.executor.spawn(async move { guard.end(proxy::serve(given, module).await) });
         session.task = Some(task);
     }
 }

@@ -46,6 +46,13 @@ impl<N: Nic> Worker<N> {
         for request in requests {
             match request {
                 Request::Connect { session, target, reply } => self.connect(now, session, target, reply),
+                Request::ConnectRelated { session, related, reply } => {
+                    self.connect_related(now, session, &related, reply);
+                }
+                Request::Listen { session, expected, reply, arrived } => {
+                    self.listen_related(now, session, &expected, &reply, arrived);
+                }
+                Request::Record { session, record } => self.put_on_record(session, record),
                 Request::Tproxy { request, reply } => self.ask_control(request, reply),
                 Request::Notice { session, text } => self.notice(session, &text),
                 Request::Ended { session, ended } => self.proxy_ended(now, session, ended),

@@ -101,6 +101,14 @@ impl Stream for MemoryStream {
         })
     }
 
+    fn unread(&mut self, chunk: Bytes) {
+        let own = &mut self.link.borrow_mut().ends[self.end];
+        if !chunk.is_empty() {
+            own.incoming_len += chunk.len();
+            own.incoming.push_front(chunk);
+        }
+    }
+
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, StreamError>> {
         self.poll_with(cx, |own, other, window| match (own.failure, window.saturating_sub(other.incoming_len)) {
             (Some(error), _) => Poll::Ready(Err(error)),

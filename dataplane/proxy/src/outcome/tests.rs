@@ -14,5 +14,5 @@ fn every_reason_has_its_place_name_and_sentence() {
         assert!(reason.sentence().ends_with('.') && reason.sentence().len() > 20);
         assert!(reason.verdict().name().bytes().all(|b| b.is_ascii_uppercase() || b == b'_'));
     }
-    assert_eq!(Reason::ALL.len(), Reason::ConnectDenied.index() + 1);
+    assert_eq!(Reason::ALL.len(), Reason::ScriptFailed.index() + 1);
 }

@@ -1,11 +1,12 @@
 //! The plug around its relay: how it gets its server, and what becomes of the client when it does not.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Settings, run};
+use super::run;
 use crate::host::{ConnectError, Host, Target};
 use crate::memory::{ConnectAnswer, MemoryStream, Task, World, duplex};
 use crate::outcome::{Outcome, Reason, Verdict};
@@ -18,17 +19,20 @@ fn address(text: &str) -> SocketAddr {
     text.parse().expect("it is an address")
 }
 
-fn serve(world: &mut World, client: MemoryStream, settings: Settings) -> Task<Outcome> {
+fn serve(world: &mut World, client: MemoryStream, total: Option<Duration>) -> Task<Outcome> {
     let info = SessionInfo {
         client: address("192.168.1.5:40000"),
         original_destination: address("10.0.0.9:80"),
         service: "anything".into(),
         client_zone: Some("intranet".into()),
         server_zone: Some("dmz".into()),
+        interface: "intra".into(),
+        idle: 60 * SECOND,
+        total,
     };
     let session = Session { id: SessionId(7), host: world.host(), client, info };
     assert_eq!(session.to_string(), "svc/anything:7");
-    world.spawn(async move { run(session, &settings).await })
+    world.spawn(async move { run(session, Arc::default()).await })
 }
 
 #[test]
@@ -37,7 +41,7 @@ fn what_the_client_says_during_the_connect_is_not_lost() {
     let (mut client, client_leg) = duplex(100);
     let (server_leg, mut server) = duplex(100);
     world.host().answer_connect(ConnectAnswer::After(2 * SECOND, Ok(server_leg)));
-    let outcome = serve(&mut world, client_leg, Settings::default());
+    let outcome = serve(&mut world, client_leg, None);
     let at_client = world.spawn(async move {
         client.send(Bytes::from_static(b"early")).await?;
         client.shutdown();
@@ -70,7 +74,7 @@ fn without_a_server_the_client_gets_a_reset_and_the_log_a_line() {
         let mut world = World::new();
         let (mut client, client_leg) = duplex(100);
         world.host().answer_connect(ConnectAnswer::After(SECOND, Err(error)));
-        let outcome = serve(&mut world, client_leg, Settings::default());
+        let outcome = serve(&mut world, client_leg, None);
         let heard = world.spawn(async move { client.read().await });
         assert_eq!(world.run(), 0);
         assert_eq!(heard.take(), Some(Err(StreamError::Reset)));
@@ -84,7 +88,7 @@ fn a_client_that_goes_away_ends_the_connect() {
     let mut world = World::new();
     let (mut client, client_leg) = duplex(100);
     world.host().answer_connect(ConnectAnswer::Never);
-    let outcome = serve(&mut world, client_leg, Settings::default());
+    let outcome = serve(&mut world, client_leg, None);
     let host = world.host();
     let _ = world.spawn(async move {
         host.sleep(SECOND).await;
@@ -101,8 +105,7 @@ fn the_total_time_counts_from_the_start_of_the_session() {
     let (mut client, client_leg) = duplex(100);
     let (server_leg, server) = duplex(100);
     world.host().answer_connect(ConnectAnswer::After(4 * SECOND, Ok(server_leg)));
-    let settings = Settings { idle: 60 * SECOND, total: Some(10 * SECOND) };
-    let outcome = serve(&mut world, client_leg, settings);
+    let outcome = serve(&mut world, client_leg, Some(10 * SECOND));
     let heard = world.spawn(async move { client.read().await });
     assert_eq!(world.run(), 0);
     assert_eq!(world.now(), 10 * SECOND);

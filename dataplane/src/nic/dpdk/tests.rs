@@ -6,6 +6,7 @@ use dpdk::{Eal, HugePages, Options, Port, Settings};
 use proxy::Chunk as _;
 
 use super::*;
+use crate::piece::Piece;
 
 #[test]
 fn tap_needs_the_length_of_the_transport_header() {
@@ -98,7 +99,7 @@ fn slices_hold_the_buffer(nic: &mut DpdkNic, pool: &Pool) {
     nic.flush();
     let mut received = Vec::new();
     nic.receive(RING, &mut received);
-    let mut slice = received.pop().unwrap().into_slice(2..8);
+    let mut slice = Piece::Received(received.pop().unwrap().into_slice(2..8));
     let tail = tcp::Payload::slice(&slice, 4..6);
     let head = slice.split_to(3);
     assert_eq!(proxy::Chunk::as_slice(&head), b"234");

@@ -148,19 +148,3 @@ impl tcp::Payload for MemorySlice {
         MemorySlice { buffer: Rc::clone(&self.buffer), range: start + range.start..start + range.end }
     }
 }
-
-impl proxy::Chunk for MemorySlice {
-    fn as_slice(&self) -> &[u8] {
-        self.bytes()
-    }
-
-    fn len(&self) -> usize {
-        self.range.len()
-    }
-
-    fn split_to(&mut self, at: usize) -> Self {
-        let head = tcp::Payload::slice(self, 0..at);
-        self.range.start += at;
-        head
-    }
-}

@@ -9,6 +9,7 @@ use super::{BURST, MemoryEnds, MemoryNic, nic};
 use crate::limits::{MEMORY_FRAME_MAX, MEMORY_RING};
 use crate::nic::{Frame, Full, Nic, Offloads, PortId, PortInfo, TxOffload};
 use crate::packet::MacAddress;
+use crate::piece::Piece;
 
 const PORT: PortId = PortId(0);
 
@@ -61,7 +62,7 @@ fn a_slice_holds_its_buffer_until_the_last_is_gone() {
     let (mut nic, _ends) = ports(1, Offloads::default(), 2);
     let mut frame = nic.allocate().expect("there is room");
     frame.push(b"header, payload").expect("there is room");
-    let mut slice = frame.into_slice(8..15);
+    let mut slice = Piece::Received(frame.into_slice(8..15));
     assert_eq!(Payload::as_slice(&slice), b"payload");
     let inner = Payload::slice(&slice, 3..7);
     let head = slice.split_to(3);

@@ -1,0 +1,3 @@
+//! The icap part; its owner writes this header.
+
+pub mod event;

@@ -1,0 +1,3 @@
+//! The script part; its owner writes this header.
+
+pub mod event;

@@ -1,0 +1,59 @@
+//! The proxies that services may name, and what the configuration can tell each.
+//!
+//! `proxy` knows nothing of files, `control` nothing of proxies: here they meet. Each kind has a file below that reads its
+//! section into the proxy's own settings, all faults with their places. Settings are read once per load and shared by
+//! all cores; a session finds its own by the policy that it keeps.
+
+mod plug;
+
+use std::sync::Arc;
+
+use control::config::tree::Node;
+use control::modules::{ModuleKind, ModuleSettings, Modules, Reading};
+use control::policy::{Policy, Proxy, Service};
+use proxy::{Module, Settings};
+
+/// All proxies of this version.
+pub static MODULES: &dyn Modules = &Proxies;
+
+/// See [`MODULES`].
+#[derive(Debug)]
+struct Proxies;
+
+const KINDS: &[ModuleKind] = &[];
+
+impl Modules for Proxies {
+    fn kinds(&self) -> &'static [ModuleKind] {
+        KINDS
+    }
+
+    fn read(&self, kind: &str, section: Option<&Node>, reading: &mut Reading<'_>) -> Option<ModuleSettings> {
+        match kind {
+            "plug" => plug::read(section, reading),
+            _ => None,
+        }
+    }
+
+    fn schema(&self, kind: &str) -> Option<serde_json::Value> {
+        match kind {
+            "plug" => Some(plug::schema()),
+            _ => None,
+        }
+    }
+}
+
+/// The proxy of a service by its name in a policy.
+pub(crate) fn named(policy: &Policy, name: &str) -> Option<Module> {
+    of(policy.services().iter().find(|service| service.name == name)?)
+}
+
+/// The proxy of a service as its sessions get it; none: the service has none that runs on a core.
+pub(crate) fn of(service: &Service) -> Option<Module> {
+    let settings = match &service.module {
+        Some(module) => module.value.downcast_ref::<Settings>()?.clone(),
+        // Of a configuration that was read without modules.
+        None if service.proxy() == Some(Proxy::Plug) => Settings::Plug(Arc::default()),
+        None => return None,
+    };
+    Some(Module { service: Arc::from(service.name.as_str()), settings })
+}
