@@ -42,6 +42,9 @@ impl<N: Nic> Worker<N> {
             }
             return;
         }
+        if self.takes_expected(now, key, arrival) {
+            return;
+        }
         let flow = self.new_flow(now, arrival);
         // A SYN that will be answered by a cookie has proven nothing yet: it may not use an entry up.
         let claims = !matches!(ip.kind, Transport::Tcp { .. }) || !self.is_flooded(now, arrival.interface);

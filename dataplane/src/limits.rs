@@ -350,3 +350,15 @@ pub const FAREWELL_TURNS: usize = 16;
 
 #[cfg(test)]
 mod tests;
+
+/// Connections of one session beside its two, and as many more that it expects.
+///
+/// FTP has one data channel at a time and may open the next while the last one closes; an HTTP/2 session may ask a
+/// scanner about each stream it has under way. More is a proxy that does not let go.
+pub const RELATED_PER_SESSION: usize = 64;
+
+/// Handshakes of an expected peer under way at once, for one expectation.
+///
+/// A peer that repeats its SYN does so under one port; a second port is another attempt. Who forges SYNs in the
+/// peer's name takes these places for the time of a handshake and no more.
+pub const EXPECTED_HANDSHAKES: usize = 4;

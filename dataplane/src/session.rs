@@ -40,6 +40,7 @@ use tcp::Instant;
 use crate::flow::FlowId;
 use crate::socket::{Leg, SocketKey};
 use crate::task::Reply;
+use related::RelatedLegs;
 
 new_key_type! {
     /// A session of this core; stale keys find nothing.
@@ -83,6 +84,8 @@ pub struct Session {
     pub client_socket: Option<SocketKey>,
     /// The server's connection, once there is one.
     pub server_socket: Option<SocketKey>,
+    /// Connections beside the two, once there are any.
+    pub related: Option<Box<RelatedLegs>>,
     /// Who waits for the server leg (`accept: immediate`, and programs that connect).
     pub connecting: Option<Reply<Result<SocketKey, proxy::ConnectError>>>,
     /// Which of the router's servers were asked.
@@ -104,7 +107,14 @@ impl Session {
         match leg {
             Leg::Client => self.client_socket,
             Leg::Server => self.server_socket,
+            Leg::Related(number) => self.related.as_ref()?.socket(number),
         }
+    }
+
+    /// All connections there are.
+    pub fn sockets(&self) -> impl Iterator<Item = SocketKey> {
+        let related = self.related.iter().flat_map(|related| related.sockets());
+        self.client_socket.into_iter().chain(self.server_socket).chain(related)
     }
 
     /// Forgets the connection of one side.
@@ -112,6 +122,11 @@ impl Session {
         match leg {
             Leg::Client => self.client_socket = None,
             Leg::Server => self.server_socket = None,
+            Leg::Related(number) => {
+                if let Some(related) = &mut self.related {
+                    related.forget(number);
+                }
+            }
         }
     }
 
@@ -178,6 +193,13 @@ pub enum Request {
         reply: Reply<Result<SocketAddr, proxy::ConnectError>>,
         /// Where the socket goes; nobody waits any more when the other end of it is gone.
         arrived: Reply<Result<(SocketKey, SocketAddr), proxy::ConnectError>>,
+    },
+    /// A listener was dropped.
+    Unlisten {
+        /// Whose.
+        session: SessionKey,
+        /// Where it was.
+        address: SocketAddr,
     },
     /// Something to be put on record.
     Record {

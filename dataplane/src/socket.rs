@@ -27,23 +27,15 @@ new_key_type! {
     pub struct AlarmKey;
 }
 
-/// Which of the two connections of a proxied flow.
+/// Which of the connections of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leg {
     /// Between the client and us; we speak as the server.
     Client,
     /// Between us and the server; we speak as the client.
     Server,
-}
-
-impl Leg {
-    /// The other one.
-    pub fn other(self) -> Self {
-        match self {
-            Self::Client => Self::Server,
-            Self::Server => Self::Client,
-        }
-    }
+    /// One beside the two, by its number: a data channel ([`crate::session::related`]).
+    Related(u16),
 }
 
 /// Where a connection's segments go, and what their IP header says.

@@ -224,7 +224,12 @@ impl<P: tcp::Payload + proxy::Chunk> proxy::Host for CoreHost<P> {
     async fn listen(&self, _: SessionId, expected: Expected) -> Result<RelatedListener<P>, ConnectError> {
         let (reply, arrived) = (Reply::new(), Reply::new());
         self.ask(Request::Listen { session: self.session, expected, reply: reply.clone(), arrived: arrived.clone() });
-        reply.await.map(|address| RelatedListener { shared: Rc::clone(&self.shared), address, arrived })
+        reply.await.map(|address| RelatedListener {
+            shared: Rc::clone(&self.shared),
+            session: self.session,
+            address,
+            arrived,
+        })
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -278,6 +283,7 @@ impl<P: tcp::Payload + proxy::Chunk> proxy::Host for CoreHost<P> {
 /// Where a related connection is waited for; dropped, nobody waits there any more.
 pub struct RelatedListener<P: tcp::Payload> {
     shared: Rc<Shared<P>>,
+    session: SessionKey,
     address: SocketAddr,
     arrived: Reply<Result<(SocketKey, SocketAddr), ConnectError>>,
 }
@@ -291,6 +297,13 @@ impl<P: tcp::Payload + proxy::Chunk> proxy::Listener for RelatedListener<P> {
 
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<Result<(SocketStream<P>, SocketAddr), ConnectError>> {
         Pin::new(&mut self.arrived).poll(context).map_ok(|(key, peer)| (SocketStream::own(&self.shared, key), peer))
+    }
+}
+
+impl<P: tcp::Payload> Drop for RelatedListener<P> {
+    fn drop(&mut self) {
+        let request = Request::Unlisten { session: self.session, address: self.address };
+        self.shared.requests.borrow_mut().push(request);
     }
 }
 

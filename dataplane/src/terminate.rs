@@ -53,8 +53,8 @@ impl<N: Nic> Worker<N> {
         }
         let Some(session) = self.sessions.get(session) else { return false };
         let sockets = self.shared.sockets.borrow();
-        let held = |leg| session.socket(leg).and_then(|key| sockets.get(key)).map_or(0, |s| s.connection.pieces());
-        held(Leg::Client) + held(Leg::Server) >= limits::PIECES_UNDER_PRESSURE
+        let held = session.sockets().filter_map(|key| sockets.get(key)).map(|socket| socket.connection.pieces());
+        held.sum::<usize>() >= limits::PIECES_UNDER_PRESSURE
     }
 
     fn feed(&mut self, now: Instant, key: SocketKey, segment: Segment<SliceOf<N>>) -> Signals {

@@ -42,6 +42,7 @@ use crate::reassembly::{Progress, Reassembly, Whole};
 use crate::route::Routes;
 use crate::session::Sessions;
 use crate::session::half_open::HalfOpens;
+use crate::session::related::Expectations;
 use crate::session::time_wait::TimeWaits;
 use crate::socket::{Shared, SocketKey, Timer};
 use crate::step::Step;
@@ -109,6 +110,7 @@ pub struct Worker<N: Nic> {
     pub(crate) control: Sender<FromCore>,
     pub(crate) tproxy_waiting: TproxyWaiting,
     pub(crate) handoff: Handoff<SliceOf<N>>,
+    pub(crate) expectations: Expectations,
     pub(crate) probation: Option<Probation>,
     pub(crate) redecide: Option<Redecide>,
     pub(crate) log: FlowLog,
@@ -173,6 +175,7 @@ impl<N: Nic> Worker<N> {
             memory: Memory::new(&policy),
             holds: HashMap::default(),
             servers: HashMap::default(),
+            expectations: Expectations::default(),
             unix_at_zero: 0,
             policy,
             table,
@@ -417,6 +420,7 @@ impl<N: Nic> Worker<N> {
             half_open: self.half_open.len(),
             time_wait: self.time_wait.len(),
             forwards: self.forwards.len(),
+            expected: self.expectations.len(),
             local_flows: self.exceptions.len(),
             fragmented: self.reassembly.len(),
             neighbours_held: self.neighbours.held(),
@@ -454,6 +458,8 @@ pub struct Audit {
     pub time_wait: usize,
     /// Forwarded flows.
     pub forwards: usize,
+    /// Connections that proxies expect.
+    pub expected: usize,
     /// Flows of programs on the gateway.
     pub local_flows: usize,
     /// Datagrams that wait for fragments.

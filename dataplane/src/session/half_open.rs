@@ -191,6 +191,7 @@ impl Session {
             client_flow,
             client_socket: None,
             server_socket: None,
+            related: None,
             connecting: None,
             search: Search::default(),
             task: None,

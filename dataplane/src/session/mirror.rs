@@ -171,6 +171,8 @@ impl<N: Nic> Worker<N> {
         let flow: FlowId = match leg {
             Leg::Client => record.client_flow,
             Leg::Server => record.server_flow()?,
+            // A handshake under a record has two legs.
+            Leg::Related(_) => return None,
         };
         Some((*self.flows.key(flow)?, record))
     }
@@ -262,12 +264,14 @@ impl<N: Nic> Worker<N> {
         let (stage, said) = match leg {
             Leg::Server => (Stage::Held, record.embryo.syn().seq()),
             Leg::Client => (Stage::Answered, record.embryo.answer().seq()),
+            Leg::Related(_) => return,
         };
         if record.embryo.stage() != stage || error.quote.seq != Some(said) {
             return self.counters.count(Counter::IcmpUnmatched);
         }
         let is_final = !matches!(error.kind, icmp::ErrorKind::TooBig { .. });
-        self.tell_half_open(now, id, leg.other(), from, error.wire);
+        let other = if leg == Leg::Client { Leg::Server } else { Leg::Client };
+        self.tell_half_open(now, id, other, from, error.wire);
         match leg {
             Leg::Server if is_final => {
                 self.counters.count(Counter::MirrorUnreachable);
@@ -290,6 +294,7 @@ impl<N: Nic> Worker<N> {
                 header.ack = record.embryo.syn().seq() + 1;
                 (header, record.answer_marks)
             }
+            Leg::Related(_) => return,
         };
         if from.is_ipv4() != sender.is_ipv4() {
             return;

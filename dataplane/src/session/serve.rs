@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use control::mailbox::{FromCore, SessionSummary};
 use proxy::{ConnectError, Outcome};
+use smallvec::SmallVec;
 use tcp::{Instant, Signals};
 
 use super::{Ended, Request, Session, SessionKey};
@@ -20,10 +21,17 @@ impl<N: Nic> Worker<N> {
             let Some(socket) = sockets.get(socket) else { return };
             (socket.session, socket.leg, socket.connection.error())
         };
-        if leg == Leg::Server && signals.contains(Signals::ESTABLISHED) {
-            self.server_ready(session, Ok(socket));
-        } else if leg == Leg::Server && signals.is_over() {
-            self.server_ready(session, Err(refusal(error)));
+        let result = if signals.contains(Signals::ESTABLISHED) {
+            Ok(socket)
+        } else if signals.is_over() {
+            Err(refusal(error))
+        } else {
+            return;
+        };
+        match leg {
+            Leg::Client => {}
+            Leg::Server => self.server_ready(session, result),
+            Leg::Related(number) => self.related_ready(self.shared.now.get(), session, number, result),
         }
     }
 
@@ -50,8 +58,9 @@ impl<N: Nic> Worker<N> {
                     self.connect_related(now, session, &related, reply);
                 }
                 Request::Listen { session, expected, reply, arrived } => {
-                    self.listen_related(now, session, &expected, &reply, arrived);
+                    self.listen_related(session, &expected, &reply, arrived);
                 }
+                Request::Unlisten { session, address } => self.unlisten(session, address),
                 Request::Record { session, record } => self.put_on_record(session, record),
                 Request::Tproxy { request, reply } => self.ask_control(request, reply),
                 Request::Notice { session, text } => self.notice(session, &text),
@@ -119,10 +128,9 @@ impl<N: Nic> Worker<N> {
         // The task's streams are dropped with it, in its next turn; that aborts them.
         session.task = None;
         self.end(now, key, ended);
-        for leg in [Leg::Client, Leg::Server] {
-            if let Some(socket) = self.sessions.get(key).and_then(|session| session.socket(leg)) {
-                self.abort(now, socket);
-            }
+        let sockets: SmallVec<[SocketKey; 4]> = self.sessions.get(key).into_iter().flat_map(Session::sockets).collect();
+        for socket in sockets {
+            self.abort(now, socket);
         }
         self.forget_if_over(key);
     }
@@ -138,15 +146,16 @@ impl<N: Nic> Worker<N> {
     }
 
     fn abort_unowned(&mut self, now: Instant, key: SessionKey) {
-        let Some(server) = self.sessions.get(key).and_then(|session| session.server_socket) else { return };
-        let never_used = self
-            .shared
-            .sockets
-            .borrow()
-            .get(server)
-            .is_some_and(|s| !s.owned && !s.was_owned && s.connection.error().is_none());
-        if never_used {
-            self.abort(now, server);
+        let Some(session) = self.sessions.get(key) else { return };
+        let sockets = self.shared.sockets.borrow();
+        let never_used = |key: &SocketKey| {
+            let socket = sockets.get(*key);
+            socket.is_some_and(|s| s.leg != Leg::Client && !s.owned && !s.was_owned && s.connection.error().is_none())
+        };
+        let unowned: SmallVec<[SocketKey; 4]> = session.sockets().filter(never_used).collect();
+        drop(sockets);
+        for socket in unowned {
+            self.abort(now, socket);
         }
     }
 
@@ -171,10 +180,7 @@ impl<N: Nic> Worker<N> {
     /// Removes a session that has ended and has no connection left.
     fn forget_if_over(&mut self, key: SessionKey) {
         let over = self.sessions.get(key).is_some_and(|session| {
-            session.ended.is_some()
-                && session.task.is_none()
-                && session.client_socket.is_none()
-                && session.server_socket.is_none()
+            session.ended.is_some() && session.task.is_none() && session.sockets().next().is_none()
         });
         if over {
             self.forget(key);
@@ -185,6 +191,7 @@ impl<N: Nic> Worker<N> {
     pub(crate) fn forget(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.remove(key) else { return };
         self.holds.remove(&session.id);
+        self.forget_expected(session.related.as_deref());
         self.handoff.forget(session.id);
         if session.ended.is_none() {
             self.serving -= 1;
@@ -255,7 +262,11 @@ impl<N: Nic> Worker<N> {
         let waiting =
             self.shared.sockets.borrow().get(socket).is_some_and(|s| s.connection.state() == tcp::State::SynSent);
         if waiting {
-            self.server_ready(key, Err(ConnectError::TimedOut));
+            let leg = self.shared.sockets.borrow().get(socket).map(|socket| socket.leg);
+            match leg {
+                Some(Leg::Related(number)) => self.related_ready(now, key, number, Err(ConnectError::TimedOut)),
+                _ => self.server_ready(key, Err(ConnectError::TimedOut)),
+            }
             self.reap(now, socket);
         }
     }
