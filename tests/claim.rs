@@ -2,23 +2,29 @@
 //!
 //! The files under test are the control plane's own, compiled here with loom's atomics in the place of the machine's:
 //! what is checked is the code that runs. Checked are the claim of an ONCE entry by two cores, with the writer in the
-//! race, and that a reader never sees parts of two entries. Left out: the index, whose places are single words.
+//! race, that a reader never sees parts of two entries, and that the index tells of a key that stays whatever comes and
+//! goes beside it.
 
 // Only what the claim needs of these files is used here.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 mod atomic {
-    pub(super) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+    pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 }
 
 #[path = "../control/src/tproxy/entry.rs"]
 mod entry;
+#[path = "../control/src/tproxy/index.rs"]
+mod index;
+#[path = "../control/src/tproxy/limits.rs"]
+mod limits;
 #[path = "../control/src/tproxy/slots.rs"]
 mod slots;
 
 use std::net::SocketAddr;
 
 use entry::{Entry, Flags, Handle};
+use index::{Index, Likely};
 use loom::sync::Arc;
 use loom::thread;
 use slots::Slots;
@@ -104,5 +110,57 @@ fn a_reader_sees_one_entry_or_none_while_the_slot_changes_hands() {
         slots.publish(0, entry(81, Flags::LISTEN));
         core.join().expect("a core does not panic");
         assert!(slots.take_claimed().is_empty(), "neither is for one connection");
+    });
+}
+
+/// Hashes of one bucket, and of one tag: the worst that keys can have in common.
+fn alike(key: u64) -> u64 {
+    0x5a << 56 | key << 48
+}
+
+fn look(index: &Index, key: u64) -> Option<u32> {
+    index.find(alike(key), |slot| (u64::from(slot) == key).then_some(slot))
+}
+
+#[test]
+fn a_key_that_stays_is_found_whatever_comes_and_goes_beside_it() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let index = Arc::new(Index::new(1));
+        index.insert(alike(1), 1).expect("there is room");
+        index.insert(alike(2), 2).expect("there is room");
+        let other = Arc::clone(&index);
+        let core = thread::spawn(move || {
+            assert_eq!(look(&other, 2), Some(2));
+            assert!(other.likely(alike(2)) != Likely::ABSENT);
+            // One that comes is found or not; a place in other hands is nobody else's.
+            let come = look(&other, 3);
+            assert!(come.is_none_or(|slot| slot == 3));
+            assert!(look(&other, 4).is_none());
+        });
+        index.remove(alike(1), 1);
+        index.insert(alike(3), 3).expect("there is room");
+        core.join().expect("a core does not panic");
+        assert_eq!(look(&index, 1), None);
+        assert_eq!(look(&index, 3), Some(3));
+    });
+}
+
+#[test]
+fn a_key_beyond_its_bucket_is_found_while_others_pass_it() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        // Two buckets; all are at home in the first, which has twelve places.
+        let index = Arc::new(Index::new(12));
+        for key in 0..14 {
+            index.insert(alike(key), key as u32).expect("there is room");
+        }
+        let other = Arc::clone(&index);
+        let core = thread::spawn(move || assert_eq!(look(&other, 13), Some(13)));
+        index.remove(alike(12), 12);
+        index.insert(alike(14), 14).expect("there is room");
+        core.join().expect("a core does not panic");
     });
 }

@@ -9,13 +9,15 @@
 //! ```
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::str::FromStr;
 
 use bitflags::bitflags;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) const WORDS: usize = 8;
+/// Those after the first.
+pub(crate) type Words = [u64; WORDS - 1];
 const LOCAL_V6: u64 = 1;
 const FOREIGN_V6: u64 = 2;
 const REMOTE_V6: u64 = 4;
@@ -238,7 +240,7 @@ impl Entry {
         self.flags.contains(Flags::PROGRAM)
     }
 
-    pub(crate) fn to_words(self) -> [u64; WORDS - 1] {
+    pub(crate) fn to_words(self) -> Words {
         let (local, local_v6) = pack(self.local.ip());
         let (foreign, foreign_v6) = pack(self.foreign.ip());
         let (remote, remote_v6) = self.remote.map_or(([0; 2], false), |remote| pack(remote.ip()));
@@ -256,18 +258,38 @@ impl Entry {
     }
 
     #[inline]
-    pub(crate) fn from_words(words: &[u64; WORDS - 1], flags: Flags, handle: Handle) -> Entry {
+    pub(crate) fn from_words(words: &Words, seen: Seen, asker: Option<&SocketAddr>) -> Entry {
         let ports = words[0];
-        let remote = SocketAddr::new(unpack([words[5], words[6]], ports & REMOTE_V6 != 0), (ports >> 16) as u16);
         Entry {
             protocol: (ports >> 8) as u8,
-            local: SocketAddr::new(unpack([words[1], words[2]], ports & LOCAL_V6 != 0), (ports >> 48) as u16),
-            foreign: SocketAddr::new(unpack([words[3], words[4]], ports & FOREIGN_V6 != 0), (ports >> 32) as u16),
-            remote: (ports & REMOTE != 0).then_some(remote),
-            flags,
-            handle,
-            asker: None,
+            local: socket([words[1], words[2]], (ports >> 48) as u16, ports & LOCAL_V6 != 0),
+            foreign: socket([words[3], words[4]], (ports >> 32) as u16, ports & FOREIGN_V6 != 0),
+            remote: (ports & REMOTE != 0)
+                .then(|| socket([words[5], words[6]], (ports >> 16) as u16, ports & REMOTE_V6 != 0)),
+            flags: seen.flags(),
+            handle: seen.handle(),
+            asker: asker.copied(),
         }
+    }
+}
+
+/// A line whose entry is the one that was looked for, and its first word as it was then. Two words, so that it is
+/// handed on in registers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) slot: u64,
+    pub(crate) state: u64,
+}
+
+impl Seen {
+    #[inline]
+    pub(crate) fn flags(self) -> Flags {
+        Flags::from_bits_retain(self.state as u32)
+    }
+
+    #[inline]
+    pub(crate) fn handle(self) -> Handle {
+        Handle { slot: self.slot as u32, generation: (self.state >> 32) as u32 }
     }
 }
 
@@ -283,11 +305,13 @@ pub(crate) fn pack(address: IpAddr) -> ([u64; 2], bool) {
     }
 }
 
+/// The opposite, with a port.
 #[inline]
-pub(crate) fn unpack(words: [u64; 2], v6: bool) -> IpAddr {
+pub(crate) fn socket(words: [u64; 2], port: u16, v6: bool) -> SocketAddr {
     if v6 {
-        Ipv6Addr::from((u128::from(words[1]) << 64) | u128::from(words[0])).into()
+        let address = Ipv6Addr::from_bits((u128::from(words[1]) << 64) | u128::from(words[0]));
+        SocketAddr::V6(SocketAddrV6::new(address, port, 0, 0))
     } else {
-        Ipv4Addr::from(words[0] as u32).into()
+        SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::from_bits(words[0] as u32), port))
     }
 }

@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 
 use super::atomic::{AtomicU64, Ordering, fence};
-use super::entry::{Entry, Flags, Handle, Pattern, WORDS, pack, unpack};
+use super::entry::{Entry, Flags, Handle, Pattern, Seen, WORDS, Words, pack, socket};
 
 #[repr(align(64))]
 struct Line([AtomicU64; WORDS]);
@@ -60,38 +60,34 @@ impl Slots {
         self.lines.len()
     }
 
-    /// For readers: is the one looked for in this slot? Cheaper than reading it.
+    /// For readers: is what is looked for in this slot? Compares the line's words where they are.
     #[inline]
-    pub(super) fn fits(&self, slot: u32, pattern: &Pattern) -> bool {
+    pub(super) fn find(&self, slot: u32, pattern: &Pattern) -> Option<Seen> {
         let line = &self.lines[slot as usize].0;
-        pattern.fits(flags(line[0].load(Ordering::Acquire)), |word| line[word + 1].load(Ordering::Relaxed))
+        // What is found may change hands before it is read: `words` asks for the generation again.
+        let state = line[0].load(Ordering::Acquire);
+        let fits = pattern.fits(flags(state), |word| line[word + 1].load(Ordering::Relaxed));
+        fits.then_some(Seen { slot: u64::from(slot), state })
+    }
+
+    /// For readers: the words of an entry that was seen; None if it is gone.
+    #[inline]
+    pub(super) fn words(&self, seen: Seen) -> Option<Words> {
+        let line = &self.lines[seen.slot as usize].0;
+        let words: Words = std::array::from_fn(|at| line[at + 1].load(Ordering::Relaxed));
+        // Pairs with the fence in `publish`: whoever saw one of its words sees here that the line was retired.
+        fence(Ordering::Acquire);
+        (generation(line[0].load(Ordering::Relaxed)) == generation(seen.state)).then_some(words)
     }
 
     /// For readers: the entry in a slot; None if it is free, or has changed hands while it was read.
-    #[inline]
     pub(super) fn read(&self, slot: u32) -> Option<Entry> {
-        let line = &self.lines[slot as usize].0;
-        let before = line[0].load(Ordering::Acquire);
-        let words: [u64; WORDS - 1] = std::array::from_fn(|at| line[at + 1].load(Ordering::Relaxed));
-        // Pairs with the fence in `publish`: whoever saw one of its words sees here that the line was retired.
-        fence(Ordering::Acquire);
-        let after = line[0].load(Ordering::Relaxed);
-        let live = flags(before).contains(Flags::LIVE) && generation(before) == generation(after);
-        let handle = Handle { slot, generation: generation(before) };
-        live.then(|| Entry::from_words(&words, flags(before), handle))
-    }
-
-    /// For readers: the entry in a slot, if it is the one looked for.
-    #[inline]
-    pub(super) fn find(&self, slot: u32, pattern: &Pattern) -> Option<Entry> {
-        // It may change hands between the two: then nothing of that generation is there any more, and the generation of
-        // what is read is asked again.
-        let line = &self.lines[slot as usize].0;
-        let before = generation(line[0].load(Ordering::Acquire));
-        if !self.fits(slot, pattern) {
+        let state = self.lines[slot as usize].0[0].load(Ordering::Acquire);
+        let seen = Seen { slot: u64::from(slot), state };
+        if !seen.flags().contains(Flags::LIVE) {
             return None;
         }
-        self.read(slot).filter(|entry| entry.handle.generation == before)
+        Some(Entry::from_words(&self.words(seen)?, seen, None))
     }
 
     /// For readers: has the line fetched, so that several are on their way at once.
@@ -209,7 +205,7 @@ impl Slots {
             let taken = &self.taken[slot as usize];
             let shape = taken.shape.load(Ordering::Relaxed);
             let words = [taken.address[0].load(Ordering::Relaxed), taken.address[1].load(Ordering::Relaxed)];
-            let asker = SocketAddr::new(unpack(words, shape & 2 != 0), (shape >> 2) as u16);
+            let asker = socket(words, (shape >> 2) as u16, shape & 2 != 0);
             let entry = self.read(slot).expect("a claimed slot stays until the writer frees it");
             claims.push((entry, (shape & 1 != 0).then_some(asker)));
             next = taken.next.load(Ordering::Relaxed);

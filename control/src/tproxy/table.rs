@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use foldhash::fast::FixedState;
 
 use super::atomic::{AtomicUsize, Ordering};
-use super::entry::{Entry, Flags, Pattern, pack};
+use super::entry::{Entry, Flags, Pattern, Seen, pack};
 use super::index::{Index, Likely};
 use super::limits::{ENTRIES_MAX, LOOKUP_BURST};
 use super::slots::Slots;
@@ -58,53 +58,73 @@ impl Table {
         if destination.port() == 0 || self.is_empty() {
             return None;
         }
-        let exact = || self.find_listener(protocol, destination, Some(source)).filter(unclaimed);
-        let wildcard = || self.find_listener(protocol, destination, None).filter(unclaimed);
-        let exact = if self.with_remote.load(Ordering::Acquire) > 0 { exact() } else { None };
-        let entry = exact.or_else(wildcard)?;
-        Some(Entry { asker: Some(source), ..entry })
+        let find = |remote| {
+            let hash = self.foreign_hash(protocol, destination, remote);
+            let pattern = Pattern::listener(protocol, destination, remote);
+            self.listener_under(hash, self.by_foreign.likely(hash), &pattern).filter(unclaimed)
+        };
+        let exact = if self.with_remote.load(Ordering::Acquire) > 0 { find(Some(source)) } else { None };
+        let seen = exact.or_else(|| find(None))?;
+        Some(Entry::from_words(&self.slots.words(seen)?, seen, Some(&source)))
     }
 
     /// [`Table::lookup_foreign`] for the first packets of a burst of flows, whose memory is fetched side by side: one
     /// after the other, each would wait for two lines. `found` is called with the place in `flows` of each that has an
     /// entry, in their order.
-    pub fn lookup_foreign_burst(&self, flows: &[Wanted], mut found: impl FnMut(usize, Entry)) {
+    pub fn lookup_foreign_burst(&self, flows: &[Wanted], mut found: impl FnMut(usize, &Entry)) {
         if self.is_empty() {
             return;
         }
         let some_have_a_remote = self.with_remote.load(Ordering::Acquire) > 0;
         for (chunk, flows) in flows.chunks(LOOKUP_BURST).enumerate() {
-            // Loops of their own, as short as can be: what counts is how many loads fit into the core's window.
-            let mut hashes = [0; LOOKUP_BURST];
-            for (hash, flow) in hashes.iter_mut().zip(flows) {
-                *hash = self.foreign_hash(flow.protocol, flow.destination, None);
+            let found = |at: usize, entry: &Entry| found(chunk * LOOKUP_BURST + at, entry);
+            if some_have_a_remote { self.chunk_with_remotes(flows, found) } else { self.chunk(flows, found) }
+        }
+    }
+
+    /// Loops of their own, as short as can be and without a branch that memory decides: what counts is how many loads
+    /// fit into the core's window.
+    fn chunk(&self, flows: &[Wanted], mut found: impl FnMut(usize, &Entry)) {
+        let mut hashes = [0; LOOKUP_BURST];
+        for (hash, flow) in hashes.iter_mut().zip(flows) {
+            *hash = self.foreign_hash(flow.protocol, flow.destination, None);
+        }
+        let hashes = &hashes[..flows.len()];
+        black_box(hashes.iter().fold(0, |touched, hash| touched ^ self.by_foreign.touch(*hash)));
+        // Those that are there, or may be, without gaps.
+        let mut there = [(0, Likely::ABSENT); LOOKUP_BURST];
+        let mut count = 0;
+        for (at, hash) in hashes.iter().enumerate() {
+            let likely = self.by_foreign.likely(*hash);
+            there[count] = (at, likely);
+            count += usize::from(likely != Likely::ABSENT);
+        }
+        let there = &there[..count];
+        let slots = there.iter().map(|(_, likely)| likely.slot().unwrap_or(0));
+        black_box(slots.fold(0, |touched, slot| touched ^ self.slots.touch(slot)));
+        for (at, likely) in there {
+            let flow = &flows[*at];
+            let pattern = Pattern::listener(flow.protocol, flow.destination, None);
+            if let Some(seen) = self.listener_under(hashes[*at], *likely, &pattern)
+                && unclaimed(&seen)
+                && flow.destination.port() != 0
+                && let Some(words) = self.slots.words(seen)
+            {
+                found(*at, &Entry::from_words(&words, seen, Some(&flow.source)));
             }
-            let hashes = &hashes[..flows.len()];
-            black_box(hashes.iter().fold(0, |touched, hash| touched ^ self.by_foreign.touch(*hash)));
-            let mut likely = [Likely::Absent; LOOKUP_BURST];
-            for (likely, hash) in likely.iter_mut().zip(hashes) {
-                *likely = self.by_foreign.likely(*hash);
-            }
-            let slots = likely.iter().map(|likely| if let Likely::In(slot) = likely { *slot } else { 0 });
-            black_box(slots.fold(0, |touched, slot| touched ^ self.slots.touch(slot)));
-            for (at, (flow, likely)) in flows.iter().zip(likely).enumerate() {
-                if some_have_a_remote {
-                    let entry = self.lookup_foreign(flow.protocol, flow.destination, flow.source);
-                    entry.into_iter().for_each(|entry| found(chunk * LOOKUP_BURST + at, entry));
-                    continue;
-                }
-                let pattern = Pattern::listener(flow.protocol, flow.destination, None);
-                let entry = match likely {
-                    _ if flow.destination.port() == 0 => None,
-                    Likely::Absent => None,
-                    Likely::In(slot) if self.slots.fits(slot, &pattern) => self.slots.find(slot, &pattern),
-                    Likely::In(_) | Likely::Elsewhere => self.listener_under(hashes[at], &pattern),
-                };
-                if let Some(entry) = entry
-                    && unclaimed(&entry)
-                {
-                    found(chunk * LOOKUP_BURST + at, Entry { asker: Some(flow.source), ..entry });
-                }
+        }
+    }
+
+    /// The same where two keys are looked up for each flow.
+    fn chunk_with_remotes(&self, flows: &[Wanted], mut found: impl FnMut(usize, &Entry)) {
+        let touch = |flow: &Wanted| {
+            let hash = |remote| self.foreign_hash(flow.protocol, flow.destination, remote);
+            self.by_foreign.touch(hash(Some(flow.source))) ^ self.by_foreign.touch(hash(None))
+        };
+        black_box(flows.iter().fold(0, |touched, flow| touched ^ touch(flow)));
+        for (at, flow) in flows.iter().enumerate() {
+            if let Some(entry) = self.lookup_foreign(flow.protocol, flow.destination, flow.source) {
+                found(at, &entry);
             }
         }
     }
@@ -114,7 +134,8 @@ impl Table {
         if self.is_empty() {
             return None;
         }
-        let entry = self.find_local(protocol, local).filter(|entry| entry.connects() && unclaimed(entry))?;
+        let claimed = |entry: &Entry| entry.flags.contains(Flags::CLAIMED);
+        let entry = self.find_local(protocol, local).filter(|entry| entry.connects() && !claimed(entry))?;
         Some(Entry { asker: Some(local), ..entry })
     }
 
@@ -140,17 +161,32 @@ impl Table {
     }
 
     pub(super) fn find_listener(&self, protocol: u8, foreign: SocketAddr, remote: Option<SocketAddr>) -> Option<Entry> {
-        self.listener_under(self.foreign_hash(protocol, foreign, remote), &Pattern::listener(protocol, foreign, remote))
+        let pattern = Pattern::listener(protocol, foreign, remote);
+        let hash = self.foreign_hash(protocol, foreign, remote);
+        let seen = self.listener_under(hash, self.by_foreign.likely(hash), &pattern)?;
+        Some(Entry::from_words(&self.slots.words(seen)?, seen, None))
     }
 
     #[inline]
-    fn listener_under(&self, hash: u64, pattern: &Pattern) -> Option<Entry> {
+    fn listener_under(&self, hash: u64, likely: Likely, pattern: &Pattern) -> Option<Seen> {
+        if likely == Likely::ABSENT {
+            return None;
+        }
+        let at_once = likely.slot().and_then(|slot| self.slots.find(slot, pattern));
+        at_once.or_else(|| self.search_listener(hash, pattern))
+    }
+
+    /// Few get here: their tag is another's too, or their bucket is full.
+    #[cold]
+    #[inline(never)]
+    fn search_listener(&self, hash: u64, pattern: &Pattern) -> Option<Seen> {
         self.by_foreign.find(hash, |slot| self.slots.find(slot, pattern))
     }
 
     pub(crate) fn find_local(&self, protocol: u8, local: SocketAddr) -> Option<Entry> {
         let pattern = Pattern::local(protocol, local);
-        self.by_local.find(self.local_hash(protocol, local), |slot| self.slots.find(slot, &pattern))
+        let seen = self.by_local.find(self.local_hash(protocol, local), |slot| self.slots.find(slot, &pattern))?;
+        Some(Entry::from_words(&self.slots.words(seen)?, seen, None))
     }
 
     #[inline]
@@ -177,8 +213,8 @@ impl std::fmt::Debug for Table {
 }
 
 #[inline]
-fn unclaimed(entry: &Entry) -> bool {
-    !entry.flags.contains(Flags::CLAIMED)
+fn unclaimed(seen: &Seen) -> bool {
+    !seen.flags().contains(Flags::CLAIMED)
 }
 
 #[inline]

@@ -135,6 +135,26 @@ fn full_is_full_and_room_comes_back() {
 }
 
 #[test]
+fn keys_that_all_want_one_bucket_lie_within_reach_of_it_or_are_refused() {
+    let index = index::Index::new(1_000);
+    let reach = 12 * limits::PROBE_BUCKETS_MAX as u32;
+    let look = |slot: u32| index.find(7, |found| (found == slot).then_some(found));
+    for slot in 0..reach {
+        assert_eq!(look(slot), None);
+        index.insert(7, slot).expect("there is room");
+    }
+    assert!(index.insert(7, reach).is_err());
+    assert!((0..reach).all(|slot| look(slot) == Some(slot)));
+    index.remove(7, 3);
+    index.insert(7, reach).expect("one has gone");
+    assert_eq!((look(3), look(reach)), (None, Some(reach)));
+    for slot in (0..=reach).filter(|slot| *slot != 3) {
+        index.remove(7, slot);
+    }
+    assert!(index.likely(7) == index::Likely::ABSENT, "and nothing is beyond any more");
+}
+
+#[test]
 fn unused_entries_expire() {
     let (table, mut writer) = table(4, 1);
     let audit = Audit { expires_us: Some(500), ..audit() };
@@ -371,7 +391,7 @@ proptest! {
                 .collect();
             let one_by_one = |flow: &Wanted| table.lookup_foreign(flow.protocol, flow.destination, flow.source);
             let mut together = vec![None; wanted.len()];
-            table.lookup_foreign_burst(&wanted, |at, entry| together[at] = Some(entry));
+            table.lookup_foreign_burst(&wanted, |at, entry| together[at] = Some(*entry));
             prop_assert_eq!(together, wanted.iter().map(one_by_one).collect::<Vec<_>>());
             for port in 0..12 {
                 let connects = |(_, remote, flags): &(u16, Option<u16>, Flags)| {
