@@ -6,6 +6,7 @@ mod connect;
 mod ends;
 mod lookup;
 mod rig;
+mod sets;
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -33,7 +34,7 @@ pub(crate) struct Scenario {
     run: fn(&Settings) -> Result<Report, String>,
 }
 
-const SCENARIOS: [Scenario; 4] = [
+const SCENARIOS: [Scenario; 5] = [
     Scenario {
         name: "lookup",
         what: "look-ups in the tproxy table, half of them in vain; against hashbrown",
@@ -44,6 +45,7 @@ const SCENARIOS: [Scenario; 4] = [
         what: "decisions about new flows by many rules; against a linear walk",
         run: classify::run,
     },
+    Scenario { name: "sets", what: "addresses looked up in sets of a million; against hashbrown", run: sets::run },
     Scenario {
         name: "connect",
         what: "whole proxied connections: both handshakes, request, reply, both closes; mirrored plug",

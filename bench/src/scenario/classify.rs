@@ -8,6 +8,9 @@
 //! | `firewall` | a client network, a server network and two ports or ranges, in a chain of the interface |
 //! | `overlap` | source ports up to a bound, destination ports from it on: every rule overlaps every other |
 //!
+//! Beside them `policy_rules`, up to as many as there can be: one rule redirects everything, and the best match of these
+//! chooses the service. A rule is a client network, a server network and a port.
+//!
 //! Flows fit a random rule, or none and so meet the policy at the chain's end. The walk that all this is held against is
 //! the same `Policy::decide` with a listener that wants to hear of every rule, as `explain` does: same rules, same code
 //! for what fits, no index.
@@ -17,6 +20,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use control::limits::POLICY_RULES_MAX;
 use control::policy::Step;
 use control::{InterfaceId, Memory, NewFlow, NoTrace, PacketFacts, Policy, Trace, Verdict, config};
 use hdrhistogram::Histogram;
@@ -68,9 +72,18 @@ pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
         shapes.insert(format!("{shape:?}").to_lowercase(), of_shape.into());
     }
     let (mixed, linear) = main.ok_or("no shape has the most rules")?;
+    let mut policy_rules = Map::new();
+    for rules in [10, 100, 1_000, POLICY_RULES_MAX] {
+        policy_rules.insert(rules.to_string(), Table::of_policy_rules(rules)?.best_match(&short));
+    }
     Ok(Report {
         scenario: "classify",
-        params: [("rules", json!(most)), ("ns_by_shape_and_rules", Value::from(shapes))].into(),
+        params: [
+            ("rules", json!(most)),
+            ("ns_by_shape_and_rules", Value::from(shapes)),
+            ("ns_by_policy_rules", Value::from(policy_rules)),
+        ]
+        .into(),
         rate: Rate::Operations(mixed.per_second),
         cycles_per_unit: machine::cycles_per_second()? / mixed.per_second,
         latency: mixed.latency,
@@ -90,8 +103,16 @@ struct Table {
 
 impl Table {
     fn new(shape: Shape, rules: usize) -> Result<Table, String> {
-        let yaml = yaml(shape, rules);
-        let config = config::parse("bench.yaml", &yaml).map_err(|faults| faults.to_string())?;
+        Table::compiled(shape, rules, &yaml(shape, rules))
+    }
+
+    /// Flows of the shape `firewall`, whose rules choose services here.
+    fn of_policy_rules(rules: usize) -> Result<Table, String> {
+        Table::compiled(Shape::Firewall, rules, &yaml_of_policy_rules(rules))
+    }
+
+    fn compiled(shape: Shape, rules: usize, yaml: &str) -> Result<Table, String> {
+        let config = config::parse("bench.yaml", yaml).map_err(|faults| faults.to_string())?;
         let watch = Stopwatch::start();
         let policy = Policy::compile(&config, 1).map_err(|faults| faults.to_string())?;
         let compile_ms = watch.nanos() as f64 / 1e6;
@@ -142,6 +163,12 @@ impl Table {
             (self.measure(settings, &flows, &mut NoTrace), self.measure(short, &flows, &mut Linear))
         });
         Ok((figures, mixed))
+    }
+
+    /// Nanoseconds of flows that a policy rule fits, and of those that none fits.
+    fn best_match(&self, short: &Settings) -> Value {
+        let ns = |flows| (1e9 / self.measure(short, flows, &mut NoTrace).per_second).round();
+        json!({ "hit": ns(&self.hits), "miss": ns(&self.misses), "compile_ms": (self.compile_ms * 10.0).round() / 10.0 })
     }
 
     fn measure<T: Trace>(&self, settings: &Settings, flows: &[NewFlow], trace: &mut T) -> Measured {
@@ -225,6 +252,44 @@ impl Random {
         self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         (self.0 >> 33) as usize % bound
     }
+}
+
+fn yaml_of_policy_rules(rules: usize) -> String {
+    let mut yaml = r#"
+interfaces:
+  intra: { port: "net_null0", addresses: [192.168.0.1/16] }
+  inter: { port: "net_null1", addresses: [203.0.113.1/24] }
+routes:
+  - { to: 0.0.0.0/0, via: 203.0.113.254 }
+zones:
+  all: { networks: [0.0.0.0/0], inbound_services: ["*"], outbound_services: ["*"] }
+services:
+  anything: { proxy: plug }
+rules: |
+  *tproxy
+  :PREROUTING ACCEPT
+  :OUTPUT ACCEPT
+  -A PREROUTING -i intra -p tcp -j TPROXY --on-port 50000
+  COMMIT
+  *filter
+  :INPUT DROP
+  :FORWARD DROP
+  :OUTPUT ACCEPT
+  -A INPUT -m tproxy -j ACCEPT
+  COMMIT
+policy_rules:
+"#
+    .to_owned();
+    for i in 0..rules {
+        let (client, server) = networks(i);
+        // The port that flows of the shape ask for.
+        let port = 1_004 + 10 * (i % 300);
+        let _ = writeln!(
+            yaml,
+            "  - {{ service: anything, proto: tcp, src_subnet: {client}/24, dst_subnet: {server}/24, dst_port: {port} }}"
+        );
+    }
+    yaml
 }
 
 fn yaml(shape: Shape, rules: usize) -> String {
