@@ -3,9 +3,10 @@
 //! An entry is what the three features of the original patch leave behind in the kernel's tables: a foreign address
 //! to listen on, a foreign address to connect from, or a mark. Cores look entries up for every new flow, so:
 //!
-//! * Readers never lock and never wait. Each index slot is one atomic word; an entry is one cache line guarded by its
-//!   own generation. A reader that is overtaken by the writer reads once more, and a writer that is interrupted in the
-//!   middle of a change holds nobody up, because what it was writing is not reachable yet.
+//! * Readers never lock and never wait. The index only says where to look, in one cache line for nearly every key;
+//!   an entry is one cache line guarded by its own generation. A reader that is overtaken by the writer finds nothing,
+//!   which is true by then, and a writer that is interrupted in the middle of a change holds nobody up, because what it
+//!   was writing is not reachable yet.
 //! * There is exactly one [`Writer`]; it is not `Clone`. What only the writer needs (who asked, until when, which
 //!   foreign addresses are taken) is kept outside the shared part.
 //! * An `ONCE` entry is claimed by compare-and-swap: of all cores that see it exactly one wins, and it is invisible
