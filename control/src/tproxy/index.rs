@@ -152,7 +152,7 @@ impl Index {
     /// Any number of buckets, without a division: Lemire, "Fast Random Integer Generation in an Interval".
     #[inline]
     fn home(&self, hash: u64) -> usize {
-        ((hash & 0xffff_ffff) * self.buckets.len() as u64 >> 32) as usize
+        (((hash & 0xffff_ffff) * self.buckets.len() as u64) >> 32) as usize
     }
 
     fn probe(&self, hash: u64) -> impl Iterator<Item = &Bucket> {
