@@ -103,7 +103,7 @@ pub struct DecidedFlow {
     pub refused: Option<(&'static str, &'static str)>,
 }
 
-/// How often one core has met each rule of a policy.
+/// How often one core has met each rule and each chain's policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuleCounts {
     /// Whose.
@@ -112,6 +112,8 @@ pub struct RuleCounts {
     pub generation: u64,
     /// Packets and bytes, by [`crate::policy::RuleRef::id`].
     pub rules: Vec<(u64, u64)>,
+    /// What the policies of chains have decided, by [`crate::policy::ChainId`].
+    pub chains: Vec<(u64, u64)>,
 }
 
 /// The control thread's end of one core's box.

@@ -187,10 +187,19 @@ impl Table {
     }
 }
 
+/// Packets and bytes that rules and chains have counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted<'a> {
+    /// Of each rule, by its number over all tables, as in [`crate::policy::RuleRef`].
+    pub rules: &'a [(u64, u64)],
+    /// Of each chain, by its number over all tables: what a built-in chain's policy has decided. Other chains have no
+    /// policy, and count nothing.
+    pub chains: &'a [(u64, u64)],
+}
+
 impl Ruleset {
-    /// Canonical text, with the packets and bytes of each rule if given: by the rule's number over all tables, as in
-    /// [`crate::policy::RuleRef`].
-    pub fn print(&self, counters: Option<&[(u64, u64)]>) -> String {
+    /// Canonical text, with what rules and chains have counted if given.
+    pub fn print(&self, counters: Option<Counted<'_>>) -> String {
         self.printed(print::Style { counters, only: None })
     }
 

@@ -136,8 +136,8 @@ impl<N: Nic> Worker<N> {
     }
 
     fn rule_counts(&self) -> RuleCounts {
-        let rules = self.memory.rule_counters().to_vec();
-        RuleCounts { core: self.core, generation: self.policy.generation(), rules }
+        let (rules, chains) = (self.memory.rule_counters().to_vec(), self.memory.chain_counters().to_vec());
+        RuleCounts { core: self.core, generation: self.policy.generation(), rules, chains }
     }
 
     fn report(&self, now: Instant) -> CoreReport {

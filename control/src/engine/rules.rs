@@ -17,6 +17,7 @@ use crate::limits::PROBATION_US_MAX;
 use crate::mailbox::{RuleCounts, ToCore};
 use crate::requests::Caller;
 use crate::rollback::{End, Ended, Install, Probation};
+use crate::rules::Counted;
 
 impl Engine {
     pub(super) fn rules(&mut self, now_us: u64, caller: Caller, request: RulesRequest) -> Outcome {
@@ -37,25 +38,29 @@ impl Engine {
     /// The rules as canonical text; for programs with where each was written, and what it has counted.
     pub(super) fn show_rules(&self, counts: Option<&[RuleCounts]>, silent: usize, format: Format) -> Body {
         let rules = self.policy.rules();
+        let chains: Vec<_> = self.config.rules.tables.iter().flat_map(|table| &table.chains).collect();
         let sums = counts.map(|counts| {
-            let mut sums = vec![(0u64, 0u64); rules.len()];
             // A core that has not read its mail yet counts for other rules.
-            for core in counts.iter().filter(|core| core.generation == self.policy.generation()) {
-                for (sum, (packets, bytes)) in sums.iter_mut().zip(&core.rules) {
-                    *sum = (sum.0 + packets, sum.1 + bytes);
-                }
-            }
-            sums
+            let current = || counts.iter().filter(|core| core.generation == self.policy.generation());
+            let of_rules = sum(rules.len(), current().map(|core| &*core.rules));
+            (of_rules, sum(chains.len(), current().map(|core| &*core.chains)))
         });
-        let text = self.config.rules.print(sums.as_deref());
+        let text = self.config.rules.print(sums.as_ref().map(|(rules, chains)| Counted { rules, chains }));
         if format == Format::Text {
             return Body::Text(text);
         }
         let rule = |(at, rule): (usize, &crate::policy::RuleInfo)| {
-            let (packets, bytes) = sums.as_ref().map(|sums| sums[at]).unzip();
+            let (packets, bytes) = sums.as_ref().map(|(rules, _)| rules[at]).unzip();
             json!({
                 "table": rule.table.name(), "chain": rule.chain, "index": rule.index,
                 "file": rule.place.file, "line": rule.place.line, "text": rule.text,
+                "packets": packets, "bytes": bytes,
+            })
+        };
+        let policy = |(at, table, name, accepts): (usize, crate::rules::TableKind, &str, bool)| {
+            let (packets, bytes) = sums.as_ref().map(|(_, chains)| chains[at]).unzip();
+            json!({
+                "table": table.name(), "chain": name, "policy": if accepts { "ACCEPT" } else { "DROP" },
                 "packets": packets, "bytes": bytes,
             })
         };
@@ -63,6 +68,7 @@ impl Engine {
             "generation": self.policy.generation(),
             "file": self.config.rules_file.as_ref().map(|rules| &rules.path),
             "text": text,
+            "policies": self.policy.built_in_chains().map(policy).collect::<Vec<_>>(),
             "rules": rules.iter().enumerate().map(rule).collect::<Vec<_>>(),
             "silent_cores": silent,
         }))
@@ -167,6 +173,17 @@ impl Engine {
         self.last_probation = Some(Ended { generation, how });
         warn!(target: "core.policy", tested = generation, generation = self.policy.generation(), "rules were taken back");
     }
+}
+
+/// Sums of what cores have counted, place by place.
+fn sum<'a>(places: usize, cores: impl Iterator<Item = &'a [(u64, u64)]>) -> Vec<(u64, u64)> {
+    let mut sums = vec![(0u64, 0u64); places];
+    for core in cores {
+        for (sum, (packets, bytes)) in sums.iter_mut().zip(core) {
+            *sum = (sum.0 + packets, sum.1 + bytes);
+        }
+    }
+    sums
 }
 
 fn nothing_on_probation() -> ApiError {

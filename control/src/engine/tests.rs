@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config;
 use crate::limits::{DRAIN_US, GATHER_US, OUTBOX_MESSAGES_MAX};
-use crate::mailbox::{CoreReport, CounterValue, FlowRecord, PortReport};
+use crate::mailbox::{CoreReport, CounterValue, FlowRecord, PortReport, RuleCounts};
 use crate::requests::{Errno, TCP};
 use crate::tproxy::{self, Flags};
 
@@ -112,6 +112,10 @@ fn turn(core: usize, sessions: u64, mailbox: &Receiver<ToCore>) -> Vec<ToCore> {
             ToCore::Flows { limit, reply } => {
                 let flows = (0..3.min(limit as u64)).map(|id| flow(core, id)).collect();
                 reply.send(flows).expect("somebody waits");
+            }
+            ToCore::RuleCounts(reply) => {
+                let (rules, chains) = (vec![(core as u64, 60), (0, 0)], vec![(10, 600), (core as u64, 1_000)]);
+                drop(reply.send(RuleCounts { core, generation: 1, rules, chains }));
             }
             other => others.push(other),
         }
@@ -469,4 +473,22 @@ fn sets_change_under_a_running_policy() {
     let flush = ApiRequest::ChangeSet { name: "new".to_owned(), change: SetChange::Flush };
     done(engine.handle(0, ROOT, flush)).expect("root may");
     assert!(policy.sets().get("new").expect("the set").is_empty());
+}
+
+#[test]
+fn rules_are_shown_with_what_they_and_the_policies_have_counted_on_all_cores() {
+    let (mut engine, boxes) = engine(2, 8);
+    let show = |format| ApiRequest::Rules(RulesRequest::Show { counters: true, format });
+    let Ok(Body::Text(text)) = ask(&mut engine, &boxes, show(Format::Text)) else { panic!("text") };
+    for line in [
+        ":PREROUTING ACCEPT [20:1200]",
+        ":OUTPUT ACCEPT [3:2000]",
+        "[3:120] -A PREROUTING -i intra -p tcp -m tcp --dport 80 -j TPROXY --on-port 50080 --on-ip 0.0.0.0",
+        ":INPUT DROP [0:0]",
+    ] {
+        assert!(text.lines().any(|have| have == line), "{line}\nis not in\n{text}");
+    }
+    let json = json(ask(&mut engine, &boxes, show(Format::Json)));
+    let policy = json!({ "table": "tproxy", "chain": "PREROUTING", "policy": "ACCEPT", "packets": 20, "bytes": 1200 });
+    assert_eq!(json["policies"][0], policy);
 }

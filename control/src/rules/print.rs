@@ -9,32 +9,35 @@ use std::fmt::{Formatter, Result};
 
 use super::criteria::{Family, Match, Not};
 use super::matches::{bang, value};
-use super::{Rule, Ruleset, Table, TableKind, matches, targets};
+use super::{Counted, Rule, Ruleset, Table, TableKind, matches, targets};
 use crate::policy::protocol_name;
 
 /// How rules are printed.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Style<'a> {
-    /// Packets and bytes of each rule, by its number over all tables.
-    pub(super) counters: Option<&'a [(u64, u64)]>,
+    /// What rules and chains have counted.
+    pub(super) counters: Option<Counted<'a>>,
     /// Only what concerns this family, as its tool writes it.
     pub(super) only: Option<Family>,
 }
 
 /// Prints all tables.
 pub(super) fn ruleset(ruleset: &Ruleset, style: &Style<'_>, f: &mut Formatter<'_>) -> Result {
-    let mut number = 0;
-    ruleset.tables.iter().try_for_each(|one| table(one, style, &mut number, f))
+    let (mut number, mut chains) = (0, 0);
+    ruleset.tables.iter().try_for_each(|one| table(one, style, &mut number, &mut chains, f))
 }
 
-fn table(table: &Table, style: &Style<'_>, number: &mut usize, f: &mut Formatter<'_>) -> Result {
+fn table(table: &Table, style: &Style<'_>, number: &mut usize, chains: &mut usize, f: &mut Formatter<'_>) -> Result {
     writeln!(f, "*{}", table.kind.name())?;
     for chain in &table.chains {
-        writeln!(f, ":{} {} [0:0]", chain.name, chain.policy.map_or("-", |policy| policy.name()))?;
+        let counted = style.counters.and_then(|counters| counters.chains.get(*chains).copied());
+        *chains += 1;
+        let (packets, bytes) = counted.unwrap_or_default();
+        writeln!(f, ":{} {} [{packets}:{bytes}]", chain.name, chain.policy.map_or("-", |policy| policy.name()))?;
     }
     for chain in &table.chains {
         for one in &chain.rules {
-            let counters = style.counters.map(|counters| counters.get(*number).copied().unwrap_or_default());
+            let counters = style.counters.map(|counters| counters.rules.get(*number).copied().unwrap_or_default());
             *number += 1;
             if style.only.is_some() && one.criteria.family.is_some() && one.criteria.family != style.only {
                 continue;
