@@ -166,6 +166,8 @@ enum SetTypeWord {
     IpPort,
     #[serde(rename = "hash:net,port")]
     NetPort,
+    #[serde(rename = "hash:ip,port,ip")]
+    IpPortIp,
 }
 
 #[derive(JsonSchema)]

@@ -289,7 +289,8 @@ pub(super) fn check_sets(ruleset: &Ruleset, sets: &Sets, faults: &mut Faults) {
                         set.kind().name(),
                         set.kind().dimensions()
                     );
-                    faults.add_hint(rule.place.clone(), message, "write for instance `src,dst`");
+                    let hint = ["write for instance `src,dst`", "write for instance `src,dst,dst`"];
+                    faults.add_hint(rule.place.clone(), message, hint[set.kind().dimensions() / 3]);
                 }
                 Some(_) => {}
             }

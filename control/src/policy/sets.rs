@@ -148,14 +148,19 @@ impl Set {
             (true, Some(end)) => Some((protocol, end.port())),
             (true, None) => return false,
         };
-        self.table.load().contains(address.ip(), port)
+        let second = match (self.kind().has_second(), directions.get(2).map(end)) {
+            (false, _) => None,
+            (true, Some(end)) => Some(end.ip()),
+            (true, None) => return false,
+        };
+        self.table.load().contains(address.ip(), port, second)
     }
 
     /// Whether an address is in the set; of a network, whether the set has exactly this one.
     pub fn test(&self, member: &Member) -> bool {
         let table = self.table.load();
         let whole = member.network.prefix_len() == member.network.max_prefix_len();
-        if whole { table.contains(member.network.addr(), member.port) } else { table.has(member) }
+        if whole { table.contains(member.network.addr(), member.port, member.second) } else { table.has(member) }
     }
 
     /// Adds a member; false: it was there. Only the control thread calls this and what follows.

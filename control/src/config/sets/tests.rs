@@ -58,6 +58,7 @@ fn what_is_wrong_with_a_set_is_said() {
     for (sets, expected) in [
         ("sets:\n  good: { type: \"hash:ip\" }\n", "there is no set `bad`"),
         ("sets:\n  bad: { type: \"hash:ip,port\" }\n", "needs 2 directions, and the rule gives 1"),
+        ("sets:\n  bad: { type: \"hash:ip,port,ip\" }\n", "needs 3 directions, and the rule gives 1"),
     ] {
         let config = read(sets, REST).unwrap_or_else(|faults| panic!("{faults}"));
         let faults = Policy::compile(&config, 1).expect_err(sets).to_string();

@@ -1,4 +1,5 @@
-//! Members of sets, and how they are written: `10.0.0.0/8`, `192.0.2.1,tcp:80`, `10.9.0.0/16 nomatch`.
+//! Members of sets, and how they are written: `10.0.0.0/8`, `192.0.2.1,tcp:80`, `192.0.2.1,tcp:80,198.51.100.7`,
+//! `10.9.0.0/16 nomatch`.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,6 +20,8 @@ pub enum SetKind {
     IpPort,
     /// `hash:net,port`: a network with a port of a protocol.
     NetPort,
+    /// `hash:ip,port,ip`: an address with a port of a protocol and a second address.
+    IpPortIp,
 }
 
 /// A member of a set.
@@ -28,13 +31,15 @@ pub struct Member {
     pub network: IpNet,
     /// Protocol and port, in sets that have them.
     pub port: Option<(u8, u16)>,
+    /// The second address, in sets that have it; of the family of the first.
+    pub second: Option<IpAddr>,
     /// What this covers is not in the set, though a shorter network says so.
     pub nomatch: bool,
 }
 
 impl SetKind {
     /// Every kind.
-    pub const ALL: [SetKind; 4] = [SetKind::Ip, SetKind::Net, SetKind::IpPort, SetKind::NetPort];
+    pub const ALL: [SetKind; 5] = [SetKind::Ip, SetKind::Net, SetKind::IpPort, SetKind::NetPort, SetKind::IpPortIp];
 
     /// As written.
     pub fn name(self) -> &'static str {
@@ -43,6 +48,7 @@ impl SetKind {
             SetKind::Net => "hash:net",
             SetKind::IpPort => "hash:ip,port",
             SetKind::NetPort => "hash:net,port",
+            SetKind::IpPortIp => "hash:ip,port,ip",
         }
     }
 
@@ -51,13 +57,17 @@ impl SetKind {
         SetKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// What a rule gives directions for: 1, or 2 with a port.
+    /// What a rule gives directions for: 1, 2 with a port, 3 with a second address.
     pub fn dimensions(self) -> usize {
-        if self.has_port() { 2 } else { 1 }
+        1 + usize::from(self.has_port()) + usize::from(self.has_second())
     }
 
     pub(super) fn has_port(self) -> bool {
-        matches!(self, SetKind::IpPort | SetKind::NetPort)
+        matches!(self, SetKind::IpPort | SetKind::NetPort | SetKind::IpPortIp)
+    }
+
+    pub(super) fn has_second(self) -> bool {
+        self == SetKind::IpPortIp
     }
 
     fn has_networks(self) -> bool {
@@ -75,6 +85,7 @@ impl SetKind {
             SetKind::Net => "192.0.2.0/24",
             SetKind::IpPort => "192.0.2.1,tcp:80",
             SetKind::NetPort => "192.0.2.0/24,tcp:80",
+            SetKind::IpPortIp => "192.0.2.1,tcp:80,198.51.100.7",
         };
         Err(format!("`{text}` is no member of a set of {}, which are written like `{example}`", self.name()))
     }
@@ -84,7 +95,11 @@ impl Member {
     /// Whether a set of that kind can have it.
     pub fn is_of(&self, kind: SetKind) -> bool {
         let whole = self.network.prefix_len() == self.network.max_prefix_len();
-        self.port.is_some() == kind.has_port() && (kind.has_networks() || whole && !self.nomatch)
+        let alike = self.second.is_none_or(|second| second.is_ipv4() == self.network.addr().is_ipv4());
+        self.port.is_some() == kind.has_port()
+            && self.second.is_some() == kind.has_second()
+            && alike
+            && (kind.has_networks() || whole && !self.nomatch)
     }
 }
 
@@ -96,17 +111,18 @@ impl FromStr for Member {
             Some(rest) if rest.ends_with([' ', '\t']) => (rest.trim_end(), true),
             _ => (text.trim(), false),
         };
-        let (address, port) = match text.split_once(',') {
-            Some((address, port)) => (address, Some(read_port(port)?)),
-            None => (text, None),
-        };
+        let mut parts = text.splitn(3, ',');
+        let address = parts.next().unwrap_or_default();
+        let port = parts.next().map(read_port).transpose()?;
+        let second = parts.next().map(|second| second.parse().map_err(|_| format!("`{second}` is no address")));
+        let second = second.transpose()?;
         let network = if address.contains('/') {
             address.parse::<IpNet>().ok()
         } else {
             address.parse::<IpAddr>().ok().map(IpNet::from)
         };
         let network = network.ok_or_else(|| format!("`{address}` is no address or network"))?;
-        Ok(Member { network: network.trunc(), port, nomatch })
+        Ok(Member { network: network.trunc(), port, second, nomatch })
     }
 }
 
@@ -131,6 +147,9 @@ impl fmt::Display for Member {
         }
         if let Some((protocol, port)) = self.port {
             write!(f, ",{}:{port}", protocol_name(protocol))?;
+        }
+        if let Some(second) = self.second {
+            write!(f, ",{second}")?;
         }
         if self.nomatch { f.write_str(" nomatch") } else { Ok(()) }
     }

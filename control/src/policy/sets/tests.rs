@@ -36,6 +36,13 @@ fn each_kind_is_looked_up_by_its_directions() {
         (SetKind::IpPort, &["10.0.0.9,tcp:80"], &[Source], false),
         (SetKind::NetPort, &["192.0.0.0/16,tcp:80"], &[Destination, Destination], true),
         (SetKind::NetPort, &["192.0.0.0/16,tcp:81"], &[Destination, Destination], false),
+        (SetKind::IpPortIp, &["10.0.0.9,tcp:80,192.0.2.7"], &[Source, Destination, Destination], true),
+        (SetKind::IpPortIp, &["10.0.0.9,tcp:80,192.0.2.7"], &[Source, Source, Destination], false),
+        (SetKind::IpPortIp, &["10.0.0.9,udp:80,192.0.2.7"], &[Source, Destination, Destination], false),
+        (SetKind::IpPortIp, &["10.0.0.9,80,192.0.2.8"], &[Source, Destination, Destination], false),
+        (SetKind::IpPortIp, &["10.0.0.8,80,192.0.2.7"], &[Source, Destination, Destination], false),
+        (SetKind::IpPortIp, &["192.0.2.7,80,192.0.2.7"], &[Destination, Destination, Destination], true),
+        (SetKind::IpPortIp, &["10.0.0.9,80,192.0.2.7"], &[Source, Destination], false),
     ] {
         assert_eq!(set(kind, members).contains(6, from, to, directions), expected, "{members:?} {directions:?}");
     }
@@ -43,6 +50,11 @@ fn each_kind_is_looked_up_by_its_directions() {
     assert!(v6.contains(6, socket("[2001:db8::1]:1"), to, &[Source]));
     assert!(!v6.contains(6, socket("[2001:db8:1::1]:1"), to, &[Source]));
     assert!(!v6.contains(6, from, to, &[Source]));
+    let v6 = set(SetKind::IpPortIp, &["2001:db8::1,udp:53,2001:db8:1::1"]);
+    let (one, other) = (socket("[2001:db8::1]:53"), socket("[2001:db8:1::1]:53"));
+    assert!(v6.contains(17, one, other, &[Source, Destination, Destination]));
+    assert!(!v6.contains(17, other, one, &[Source, Destination, Destination]));
+    assert!(!v6.contains(17, one, to, &[Source, Source, Destination]));
 }
 
 #[test]
@@ -54,6 +66,8 @@ fn members_are_written_as_they_are_read() {
         (SetKind::Net, "10.0.0.0/8 nomatch", "10.0.0.0/8 nomatch"),
         (SetKind::IpPort, "10.0.0.1,80", "10.0.0.1,tcp:80"),
         (SetKind::NetPort, "10.0.0.0/8,udp:53", "10.0.0.0/8,udp:53"),
+        (SetKind::IpPortIp, "10.0.0.1,80,192.0.2.1", "10.0.0.1,tcp:80,192.0.2.1"),
+        (SetKind::IpPortIp, "fd00::1,udp:53,fd00:0::2", "fd00::1,udp:53,fd00::2"),
     ] {
         assert_eq!(kind.member(text).expect("a member").to_string(), shown);
     }
@@ -65,6 +79,14 @@ fn members_are_written_as_they_are_read() {
         (SetKind::Net, "example.com"),
         (SetKind::IpPort, "10.0.0.1,tcp:65536"),
         (SetKind::IpPort, "10.0.0.1,nonsense:1"),
+        (SetKind::IpPort, "10.0.0.1,80,192.0.2.1"),
+        (SetKind::IpPortIp, "10.0.0.1,80"),
+        (SetKind::IpPortIp, "10.0.0.1,192.0.2.1"),
+        (SetKind::IpPortIp, "10.0.0.1,80,fd00::1"),
+        (SetKind::IpPortIp, "10.0.0.0/8,80,192.0.2.1"),
+        (SetKind::IpPortIp, "10.0.0.1,80,192.0.2.0/24"),
+        (SetKind::IpPortIp, "10.0.0.1,80,192.0.2.1 nomatch"),
+        (SetKind::IpPortIp, "10.0.0.1,80,192.0.2.1,81"),
     ] {
         assert!(kind.member(text).is_err(), "{text}");
     }
@@ -89,10 +111,11 @@ fn add_delete_flush_and_swap() {
 
 #[test]
 fn a_set_is_full_at_its_bound() {
-    let all = |count: usize| (0..count).map(|n| Member { network: host(n), port: None, nomatch: false }).collect();
+    let one = |n: usize| Member { network: host(n), port: None, second: None, nomatch: false };
+    let all = |count: usize| (0..count).map(one).collect();
     let definition = |count| SetDefinition { name: "s".to_owned(), kind: SetKind::Ip, members: all(count) };
     let set = Set::new(&definition(SET_MEMBERS_MAX)).expect("as many as there may be");
-    let more = Member { network: host(SET_MEMBERS_MAX), port: None, nomatch: false };
+    let more = one(SET_MEMBERS_MAX);
     assert_eq!(set.add(&more), Err(SetError::Full));
     assert!(set.delete(&all(1).remove(0)));
     assert_eq!(set.add(&more), Ok(true));
@@ -137,13 +160,34 @@ fn a_core_finds_what_stays_while_the_rest_changes() {
 }
 
 proptest! {
+    /// Growth and graves of members with a second address, in both families.
+    #[test]
+    fn pairs_come_and_go(steps in prop::collection::vec((any::<bool>(), 0u16..30, 1u16..4), 1..300)) {
+        let set = set(SetKind::IpPortIp, &[]);
+        let mut model: HashSet<Member> = HashSet::new();
+        for (adds, address, port) in steps {
+            let text = match address % 2 {
+                0 => format!("10.0.0.{address},{port},192.0.2.{port}"),
+                _ => format!("fd00::{address:x},udp:{port},fd01::{port}"),
+            };
+            let member = SetKind::IpPortIp.member(&text).expect("a member");
+            if adds {
+                prop_assert_eq!(set.add(&member), Ok(model.insert(member)));
+            } else {
+                prop_assert_eq!(set.delete(&member), model.remove(&member));
+            }
+            prop_assert_eq!((set.len(), set.test(&member)), (model.len(), adds));
+        }
+        prop_assert_eq!(set.members(usize::MAX).into_iter().collect::<HashSet<_>>(), model.clone());
+    }
+
     #[test]
     fn a_set_is_what_a_set_is(steps in prop::collection::vec((any::<bool>(), 0u32..60, 24u8..=32), 1..300)) {
         let set = set(SetKind::Net, &[]);
         let mut model: HashSet<Member> = HashSet::new();
         for (adds, address, length) in steps {
             let network = ipnet::Ipv4Net::new(address.into(), length).expect("a length").trunc();
-            let member = Member { network: network.into(), port: None, nomatch: false };
+            let member = Member { network: network.into(), port: None, second: None, nomatch: false };
             if adds {
                 prop_assert_eq!(set.add(&member), Ok(model.insert(member)));
             } else {
