@@ -31,6 +31,7 @@ pub(super) fn together(config: &mut Config, places: &Places) {
     }
     if let Some(table) = config.rules.table(TableKind::Tproxy) {
         redirections(config, table, &mut warnings);
+        programs(config, table, &mut warnings);
         endings(table, &mut warnings);
         one_family(config, table, &mut warnings);
     }
@@ -63,12 +64,35 @@ fn redirections(config: &Config, table: &Table, warnings: &mut Faults) {
             );
         }
     }
-    if table.kind != TableKind::Tproxy {
-        return;
+}
+
+/// Chain OUTPUT of table tproxy is for connections of programs on the gateway, and what it takes has no proxy.
+fn programs(config: &Config, table: &Table, warnings: &mut Faults) {
+    let Some(output) = table.chain(Hook::Output.name()) else { return };
+    let Some(first) = output.rules.first() else { return };
+    if config.interfaces.iter().all(|interface| interface.kernel.is_none()) {
+        let message = "rules in OUTPUT of table tproxy have no effect: they are for programs on the gateway";
+        let hint = "programs are there where an interface has `kernel`; what proxies send never comes to a proxy again";
+        return warnings.add_hint(first.place.clone(), message, hint);
     }
-    if let Some(output) = table.chain(Hook::Output.name()).and_then(|chain| chain.rules.first()) {
-        let message = "rules in OUTPUT of table tproxy have no effect in this version: it redirects what arrives";
-        warnings.add(output.place.clone(), message);
+    let (mut met, mut next) = (vec![output], 0);
+    while let Some(chain) = met.get(next).copied() {
+        next += 1;
+        for rule in &chain.rules {
+            match &rule.target {
+                Some(Target::Tproxy { .. }) => {
+                    let message = "TPROXY of what programs on the gateway begin: this version has no proxy for that, \
+                                   their connections that the rule takes are dropped";
+                    let hint = "let them out by filter OUTPUT, and keep them out of this rule";
+                    warnings.add_hint(rule.place.clone(), message, hint);
+                }
+                Some(Target::Jump(name) | Target::Goto(name)) => {
+                    let called = table.chain(name).filter(|called| !met.iter().any(|one| one.name == called.name));
+                    met.extend(called);
+                }
+                _ => {}
+            }
+        }
     }
 }
 
