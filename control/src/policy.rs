@@ -12,7 +12,7 @@
 //! the decision the flow began with. It fails closed: a redirected flow without listener, zone or permission ends, it
 //! never goes on unproxied. [`Policy::explain`] is the same walk with a listener that writes down each step.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -40,7 +40,7 @@ pub use zones::{Direction, Permitted, Zone, ZoneId};
 use crate::prefix::PrefixMap;
 use crate::rules::TableKind;
 use chains::Chains;
-use listeners::Listeners;
+use listeners::{Accepted, Listeners};
 
 mod best_match;
 mod chains;
@@ -81,6 +81,7 @@ pub struct Policy {
     program: Option<ServiceId>,
     listeners: Vec<Listener>,
     listeners_by_address: Listeners,
+    accepted: Accepted,
     policy_rules: Vec<PolicyRule>,
     best_match: best_match::Index,
     nat_policies: Vec<NatPolicy>,
@@ -143,11 +144,6 @@ impl Policy {
     /// One listener.
     pub fn listener(&self, id: ListenerId) -> &Listener {
         &self.listeners[id.0 as usize]
-    }
-
-    /// The listener a flow of that protocol taken to `local` is given to.
-    pub fn listener_at(&self, local: SocketAddr, protocol: u8) -> Option<ListenerId> {
-        self.listeners_by_address.lookup(local, protocol)
     }
 
     /// All policy rules, by [`PolicyRuleId`].

@@ -139,6 +139,7 @@ counters! {
     Rejected "rejected" "First packets of flows that a REJECT rule answered."
     LocalClosedPort "local_closed_port" "Packets let in to a port of the gateway itself where nobody listens."
     LocalUnhandled "local_unhandled" "Packets let in to the gateway itself of a protocol it does not speak."
+    LocalFlowCut "local_flow_cut" "Packets of flows of programs on the gateway that a later policy has cut; TCP's were answered by a reset."
     LocalFlowsFull "local_flows_full" "New flows of programs on the gateway refused because all there may be are in use."
     LocalFlowEvicted "local_flow_evicted" "Flows of programs on the gateway that nobody had answered, forgotten early because there were too many."
     ToKernel "to_kernel" "Packets handed to the host's kernel for programs on the gateway."
@@ -158,6 +159,7 @@ counters! {
     PortsExhausted "ports_exhausted" "Connections to servers for which no source port was free."
     FlowTableFull "flow_table_full" "New flows refused because the flow table is full."
     SessionTableFull "session_table_full" "New connections refused because as many sessions as may run do."
+    ListenerOver "listener_over" "Connections ended when their client was there, because their listener takes one and had it by then."
     ServiceFull "service_full" "New connections refused because their service runs as many sessions as it may."
     FloodBegan "flood_began" "Times that an interface's handshakes passed their budget and SYN cookies began."
     FloodEnded "flood_ended" "Times that a SYN flood was over and handshakes were kept again."
@@ -191,6 +193,7 @@ counters! {
     ProbationEnded "probation_ended" "Times that the core went back from rules on probation by its own clock."
     RedecidedSessions "redecided_sessions" "Sessions and handshakes cut because a policy that came after them forbids them."
     RedecidedForwards "redecided_forwards" "Forwarded flows cut because a policy that came after them forbids them."
+    RedecidedLocals "redecided_locals" "Flows of programs on the gateway cut because a policy that came after them forbids them."
     ControlBusy "control_busy" "Requests of proxies refused because the control thread did not keep up."
 }
 

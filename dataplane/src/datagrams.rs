@@ -94,6 +94,9 @@ impl<N: Nic> Worker<N> {
             Ok(leg) => leg,
             Err(counter) => return self.refuse_flow(now, arrival, counter),
         };
+        if !listener.is_none_or(|listener| self.policy.accept(listener)) {
+            return self.counters.count(Counter::ListenerOver);
+        }
         if leg.unidirectional {
             self.counters.count(Counter::DatagramsUnidir);
             self.send_on(now, arrival, &leg.next_hop, Some(&leg.ends));

@@ -3,6 +3,7 @@
 //! Where chance decides, a scenario runs for several seeds; where its flows end, nothing is left behind: no flow, no
 //! connection, no frame.
 
+mod accept_one;
 mod attacks;
 mod chaos;
 mod crowd;
@@ -24,6 +25,7 @@ mod icmp;
 mod immediate;
 mod local;
 mod lossy;
+mod marked;
 mod page;
 mod probation;
 mod redecide;

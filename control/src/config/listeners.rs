@@ -33,12 +33,17 @@ pub(super) fn listeners(
         let protocol = mapping.get("protocol");
         let protocol = protocol.and_then(|node| decode::choice(node, "`protocol`", &protocols, faults));
         let protocol = protocol.unwrap_or_default();
-        let accept_one = mapping.get("accept_one");
-        if let Some(node) = accept_one {
-            let message = "`accept_one` has no effect in this version: the listener takes any number of connections";
-            warnings.add(node.place.clone(), message);
+        let one_node = mapping.get("accept_one");
+        let accept_one = one_node.and_then(|node| decode::boolean(node, "`accept_one`", faults)).unwrap_or(false);
+        if let (true, Some(node), Some(choice)) = (accept_one, one_node, &choice) {
+            let proxied = |id: &ServiceId| services.get(id.0 as usize).is_none_or(|one| one.proxy().is_some());
+            for other in choice.services().into_iter().filter(|id| !proxied(id)) {
+                let name = &services[other.0 as usize].name;
+                let message =
+                    format!("`accept_one` counts what proxies take: flows of service `{name}` are not counted");
+                warnings.add(node.place.clone(), message);
+            }
         }
-        let accept_one = accept_one.and_then(|node| decode::boolean(node, "`accept_one`", faults));
         mapping.finish(faults);
         // '' and 0.0.0.0 mean every address, as they do for sockets.
         let address = address.filter(|address| !address.is_unspecified());
@@ -52,7 +57,6 @@ pub(super) fn listeners(
             faults.add_hint(port_node.place.clone(), message, "two listeners on one port need an `address` each");
             continue;
         }
-        let accept_one = accept_one.unwrap_or(false);
         let listener = |choice| Listener { address, port, protocol, choice, accept_one };
         listeners.extend(choice.map(|choice| (listener(choice), item.place.clone())));
     }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::best_match::Index;
 use super::chains::{Chains, check_sets};
-use super::listeners::{Choice, Listeners};
+use super::listeners::{Accepted, Choice, Listeners};
 use super::network::{Interface, InterfaceId, Route};
 use super::sets::Sets;
 use super::zones::{Zone, ZoneId, lineage};
@@ -47,6 +47,7 @@ impl Policy {
         if !faults.is_empty() {
             return Err(faults);
         }
+        let accepted = Accepted::of(&config.listeners, before);
         let before = before.map(|before| &before.chains);
         let mut chains = Chains::compile(&config.rules, &config.interfaces, &sets, before);
         if let Some(file) = &config.rules_file {
@@ -63,6 +64,7 @@ impl Policy {
             broadcasts: config.interfaces.iter().flat_map(|i| &i.addresses).filter_map(directed_broadcast).collect(),
             zones_by_network,
             listeners_by_address,
+            accepted,
             best_match: Index::new(&config.policy_rules, &config.zones),
             policy_rules: config.policy_rules.clone(),
             nat_policies: config.nat_policies.clone(),

@@ -4,8 +4,13 @@
 //! is named outright, by the client's zone, or by the zones of client and server (Zorp's Listener, ZoneListener and
 //! CSZoneListener). Zones are those of the addresses that the client used: what a router or a NAT policy makes of them
 //! comes later, by the service.
+//!
+//! One that takes a single connection (`accept_one`) is as if it were not there once it has it. All cores see that at
+//! once, one of them wins, and a reload changes nothing about it as long as the file has the listener.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -96,6 +101,29 @@ impl Choice {
 }
 
 impl Policy {
+    /// The listener a flow of that protocol taken to `local` is given to; one bound to the very address beats one bound
+    /// to all, as with sockets. Second comes the first that was passed over, for it has taken its only connection.
+    pub(super) fn listener_at(&self, local: SocketAddr, protocol: u8) -> (Option<ListenerId>, Option<ListenerId>) {
+        let mut over = None;
+        for listener in self.listeners_by_address.lookup(local, protocol) {
+            if !self.is_over(listener) {
+                return (Some(listener), over);
+            }
+            over = over.or(Some(listener));
+        }
+        (None, over)
+    }
+
+    /// Whether the listener takes no more connections.
+    pub fn is_over(&self, listener: ListenerId) -> bool {
+        self.accepted.one(listener).is_some_and(|accepted| accepted.load(Ordering::Acquire))
+    }
+
+    /// A connection of the listener's is there. False: it takes one, and another was first.
+    pub fn accept(&self, listener: ListenerId) -> bool {
+        self.accepted.one(listener).is_none_or(|accepted| !accepted.swap(true, Ordering::AcqRel))
+    }
+
     /// The service of a listener for a client and a server in these zones.
     pub fn listeners_service(
         &self,
@@ -138,9 +166,38 @@ impl Listeners {
         Ok(listeners)
     }
 
-    /// The listener at `local`; one bound to the very address beats one bound to all, as with sockets.
-    pub(super) fn lookup(&self, local: SocketAddr, protocol: u8) -> Option<ListenerId> {
-        let exact = self.bound.get(&(Some(local.ip()), local.port(), protocol));
-        exact.or_else(|| self.bound.get(&(None, local.port(), protocol))).copied()
+    /// Listeners at `local`, the one bound to the very address first.
+    fn lookup(&self, local: SocketAddr, protocol: u8) -> impl Iterator<Item = ListenerId> {
+        let at = |address| self.bound.get(&(address, local.port(), protocol)).copied();
+        at(Some(local.ip())).into_iter().chain(at(None))
+    }
+}
+
+/// Which of the listeners that take one connection have it; by [`ListenerId`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Accepted(Vec<Option<Arc<AtomicBool>>>);
+
+impl Accepted {
+    /// Of these listeners, of which those that are in `before` go on as they are.
+    pub(super) fn of(listeners: &[Listener], before: Option<&Policy>) -> Accepted {
+        let running = |listener: &Listener| {
+            let before = before?;
+            let at = before.listeners.iter().position(|running| running.stands_as(listener))?;
+            before.accepted.0[at].clone()
+        };
+        let of = |listener: &Listener| listener.accept_one.then(|| running(listener).unwrap_or_default());
+        Accepted(listeners.iter().map(of).collect())
+    }
+
+    fn one(&self, listener: ListenerId) -> Option<&AtomicBool> {
+        self.0.get(listener.0 as usize)?.as_deref()
+    }
+}
+
+impl Listener {
+    /// Is it the same to whoever comes: the same place, and one connection?
+    fn stands_as(&self, other: &Listener) -> bool {
+        (self.address, self.port, self.protocol, self.accept_one)
+            == (other.address, other.port, other.protocol, other.accept_one)
     }
 }

@@ -41,6 +41,7 @@ pub struct Memory {
     rules: Vec<(u64, u64)>,
     chains: Vec<(u64, u64)>,
     acts: bool,
+    of_running: bool,
     holds: Vec<Hold>,
 }
 
@@ -60,6 +61,7 @@ impl Memory {
             rules: vec![(0, 0); rules],
             chains: vec![(0, 0); chains],
             acts: true,
+            of_running: false,
             holds: Vec::with_capacity(CONNLIMITS_PER_FLOW_MAX),
         }
     }
@@ -67,6 +69,11 @@ impl Memory {
     /// Looks, and changes nothing.
     pub fn observer() -> Memory {
         Memory::default()
+    }
+
+    /// Looks on behalf of a flow that is there already, and changes nothing: what is used up may have been used by it.
+    pub fn of_running() -> Memory {
+        Memory { of_running: true, ..Memory::default() }
     }
 
     /// A new policy: its rules have counted nothing yet. What else they remember came with the policy.
@@ -93,6 +100,11 @@ impl Memory {
     /// Frees what the flow that was decided last takes up: it is not let in.
     pub fn release_holds(&mut self) {
         self.holds.clear();
+    }
+
+    /// Whether the flow is there already.
+    pub(super) fn is_of_running(&self) -> bool {
+        self.of_running
     }
 
     /// Whether what is remembered may change.

@@ -75,6 +75,13 @@ pub enum Step<'a> {
     NoNatAddress(NatKind, Option<InterfaceId>),
     /// No listener stands at the local address.
     NoListener(SocketAddr),
+    /// A listener at the local address takes one connection, and has it.
+    ListenerOver {
+        /// The local address.
+        local: SocketAddr,
+        /// The listener.
+        listener: ListenerId,
+    },
     /// The listener at the local address, and the service it has for these zones of client and server.
     Listener {
         /// The local address.

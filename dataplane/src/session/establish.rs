@@ -62,6 +62,10 @@ impl<N: Nic> Worker<N> {
         let Some(server) = self.server_leg(id) else {
             return self.cut_half_open(now, id, proxy::Reason::ConnectUnreachable);
         };
+        if !self.half_open.get(id).is_some_and(|record| record.decided().accept()) {
+            self.counters.count(Counter::ListenerOver);
+            return self.cut_half_open(now, id, proxy::Reason::ConnectLimit);
+        }
         let Some((session, server, marks)) = self.hatch(id, server) else { return };
         let marks = self.after_syn_ack(marks);
         let path = self.path(original, client, next_hop, marks);

@@ -221,13 +221,18 @@ impl<N: Nic> Worker<N> {
                     return self.refuse(now, arrival, header, payload.len());
                 }
             };
+        let decided = Decided::new(&self.policy, service, listener, &decision);
+        if !decided.accept() {
+            self.flows.remove(client_flow);
+            self.counters.count(Counter::ListenerOver);
+            return self.refuse(now, arrival, header, payload.len());
+        }
         self.sessions_started += 1;
         if let Some(holds) = self.memory.take_holds() {
             self.holds.insert(self.sessions_started, holds);
         }
         self.handoff.decided(&self.policy, &decision);
         self.handoff.note(self.sessions_started);
-        let decided = Decided::new(&self.policy, service, listener, &decision);
         let session =
             Session::new(self.sessions_started, decided, arrival.interface, (client, original), now, client_flow);
         let marks = self.own_marks(arrival.ip.tos);

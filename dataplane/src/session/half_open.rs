@@ -48,6 +48,11 @@ impl Decided {
         self.policy.service(self.service)
     }
 
+    /// The client is there. False: its listener takes one connection, and another was first.
+    pub(crate) fn accept(&self) -> bool {
+        self.listener.is_none_or(|listener| self.policy.accept(listener))
+    }
+
     /// What the flow of a client's key asks for a server with.
     pub(crate) fn asking(&self, client: &Key) -> Asking {
         Asking {

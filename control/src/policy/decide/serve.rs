@@ -46,7 +46,12 @@ impl<T: Trace> Way<'_, T> {
     pub(super) fn serve(&mut self, local: SocketAddr) -> Result<Verdict, Verdict> {
         self.client_zone = self.policy.zone_of(self.flow.source.ip());
         self.server_zone = self.policy.zone_of(self.flow.destination.ip());
-        let listener = self.policy.listener_at(local, self.flow.protocol);
+        let (mut listener, over) = self.policy.listener_at(local, self.flow.protocol);
+        if let Some(over) = over {
+            self.trace.step(Step::ListenerOver { local, listener: over });
+            // A flow that runs may be the one that it took.
+            listener = if self.memory.is_of_running() { Some(over) } else { listener };
+        }
         let service = match listener {
             Some(listener) => self.by_listener(local, listener)?,
             None => self.by_policy_rules(local)?,

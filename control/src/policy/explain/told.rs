@@ -68,6 +68,10 @@ impl Trace for Told<'_> {
                 let name = interface.map_or("where no route leads", |interface| self.interface(interface));
                 self.say(format_args!("{} has no address of the family to take: {name}", kind.name()));
             }
+            Step::ListenerOver { local, listener } => {
+                let port = self.policy.listener(listener).port;
+                self.say(format_args!("the listener at {local} (port {port}) takes one connection, and has it"));
+            }
             Step::NoListener(local) => self.say(format_args!("no listener stands at {local}")),
             Step::Listener { local, listener, zones, service } => self.listener(local, listener, zones, service),
             Step::PolicyRules(None) => self.say(format_args!("no listener stands there, and no policy rule fits")),

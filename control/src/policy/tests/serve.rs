@@ -315,3 +315,57 @@ fn what_a_program_on_the_gateway_begins_meets_output_and_proxies_do_not_loop() {
     // A proxy's own connection to port 80 is not asked again.
     check(&policy, &[("a tcp 10.0.0.9:5 10.0.1.9:80", "proxy s 10.0.0.1:1 by tproxy PREROUTING 1")]);
 }
+
+#[test]
+fn a_listener_that_accepts_one_is_gone_once_it_has_it() {
+    let text = |more: &str| {
+        format!(
+            r#"{ANYBODY}
+services: {{ s: {{ proxy: plug }}, other: {{ proxy: plug, router: [10.0.1.80:0] }} }}
+listeners:
+  - {{ port: 1, address: 10.0.0.1, service: s, accept_one: true }}
+{more}"#
+        )
+    };
+    let tcp = "a tcp 10.0.0.9:5 10.0.1.9:80";
+    let alone = policy(&text(""), "");
+    let one = ListenerId(0);
+    check(&alone, &[(tcp, "proxy s 10.0.0.1:1 by tproxy PREROUTING 1")]);
+    // Deciding uses nothing up; the connection does, and of two one wins.
+    check(&alone, &[(tcp, "proxy s 10.0.0.1:1 by tproxy PREROUTING 1")]);
+    assert!(alone.accept(one) && !alone.accept(one) && alone.is_over(one));
+    check(&alone, &[(tcp, "drop no_listener by tproxy PREROUTING 1")]);
+    let steps = last_steps(&alone, tcp);
+    assert!(steps.contains("the listener at 10.0.0.1:1 (port 1) takes one connection, and has it"), "{steps}");
+    // Asked about the connection that it took, it is still there.
+    let asked = alone.decide(&flow(&alone, tcp), None, &mut Memory::of_running(), &mut NoTrace);
+    assert!(matches!(asked.verdict, Verdict::Proxy { .. }), "{asked:?}");
+
+    // One that stands behind it, as with sockets, is next.
+    let two = policy(&text("  - { port: 1, service: other }"), "");
+    check(&two, &[(tcp, "proxy s 10.0.0.1:1 by tproxy PREROUTING 1")]);
+    assert!(two.accept(one));
+    check(&two, &[(tcp, "proxy other 10.0.0.1:1 by tproxy PREROUTING 1")]);
+    assert!(two.accept(ListenerId(1)) && two.accept(ListenerId(1)), "the other takes any number");
+}
+
+#[test]
+fn a_reload_gives_a_listener_no_second_connection() {
+    let config = |port: u16| {
+        let listeners = format!("listeners: [ {{ port: {port}, service: s, accept_one: true }} ]");
+        let text = format!("interfaces: {{ a: {{ port: x }} }}\nservices: {{ s: {{ proxy: plug }} }}\n{listeners}\n");
+        config::parse("limpid.yaml", &text).unwrap_or_else(|faults| panic!("{faults}"))
+    };
+    let compile = |port, before| Policy::compile_after(&config(port), 2, before).unwrap();
+    let first = compile(1, None);
+    assert!(first.accept(ListenerId(0)));
+    let again = compile(1, Some(&first));
+    assert!(again.is_over(ListenerId(0)), "the same listener");
+    let elsewhere = compile(2, Some(&again));
+    assert!(!elsewhere.is_over(ListenerId(0)), "another listener");
+    assert!(!compile(1, Some(&elsewhere)).is_over(ListenerId(0)), "it was gone, and is there anew");
+    // Where the new policy comes before the old one has taken it, both speak of the same connection.
+    let old = compile(3, None);
+    let next = compile(3, Some(&old));
+    assert!(next.accept(ListenerId(0)) && !old.accept(ListenerId(0)));
+}
