@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::config;
 
+mod hooks;
 mod serve;
 mod walk;
 
