@@ -29,7 +29,7 @@ impl<N: Nic> Worker<N> {
         self.send_reset(now, arrival.interface, &ip, &reset);
     }
 
-    fn send_reset(&mut self, now: Instant, interface: InterfaceId, ip: &IpOut, reset: &tcp::Header) {
+    pub(crate) fn send_reset(&mut self, now: Instant, interface: InterfaceId, ip: &IpOut, reset: &tcp::Header) {
         let Some(next_hop) = self.routes.lookup_from(interface, ip.destination) else {
             return self.counters.count(Counter::NoRoute);
         };
@@ -85,5 +85,19 @@ impl<N: Nic> Worker<N> {
         self.deliver(now, &next_hop, frame, |frame, link| {
             emit::icmp_error(frame, link, &ip, wire, quote, &offloads).is_ok()
         });
+    }
+}
+
+/// A reset at this sequence number, from a port to a port.
+pub(crate) fn reset_at(seq: tcp::SeqNumber, src_port: u16, dst_port: u16) -> tcp::Header {
+    tcp::Header {
+        src_port,
+        dst_port,
+        seq,
+        ack: tcp::SeqNumber(0),
+        flags: tcp::Flags::RST,
+        window: 0,
+        urgent: 0,
+        options: tcp::Options::default(),
     }
 }

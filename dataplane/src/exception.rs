@@ -18,10 +18,13 @@ use tcp::Instant;
 use crate::counters::Counter;
 use crate::limits;
 use crate::nic::{Frame, Nic, PortId};
+use crate::packet::emit::{self, LinkOut};
 use crate::packet::{Arp, MacAddress, Network, Packet, RxChecks, arp, ndp};
+use crate::reassembly::Whole;
 use crate::worker::{Arrival, Worker};
 
 mod budget;
+mod cut;
 pub mod device;
 pub(crate) mod flows;
 mod output;
@@ -133,7 +136,7 @@ impl<N: Nic> Worker<N> {
         self.memory.release_holds();
         self.log_decision(now, &flow, &decision);
         match decision.verdict {
-            Verdict::Local => self.hand_to_kernel(now, arrival.interface, arrival.packet, &arrival.frame),
+            Verdict::Local => self.datagram_to_kernel(now, arrival),
             Verdict::Drop(reason) => self.counters.count(reason),
             // RFC 1122 3.2.2: no ICMP error is sent about a packet to a group.
             Verdict::Reject(_) => self.counters.count(Counter::Rejected),
@@ -170,6 +173,52 @@ impl<N: Nic> Worker<N> {
         };
         if news && self.exceptions.serves(arrival.interface) {
             self.hand_to_kernel(now, arrival.interface, arrival.packet, &arrival.frame);
+        }
+    }
+
+    /// Hands a datagram to the kernel's device of its interface; one that came in fragments goes on in fragments.
+    fn datagram_to_kernel(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) {
+        let interface = arrival.interface;
+        let Some(whole) = arrival.whole else {
+            return self.hand_to_kernel(now, interface, arrival.packet, &arrival.frame);
+        };
+        self.cut_again(arrival, whole, None, |worker, frame| {
+            let Some(device) = worker.exceptions.device_mut(interface) else { return Some(Counter::LocalUnhandled) };
+            if !device.to_kernel.take(now, frame.data().len()) {
+                return Some(Counter::KernelRateLimited);
+            }
+            let port = device.port;
+            worker.counters.count(Counter::ToKernel);
+            worker.nic.send(port, frame);
+            None
+        });
+    }
+
+    /// Writes a datagram that came in fragments as fragments that are no longer than those were, each handed on by
+    /// `hand`, which may say why it is not.
+    fn cut_again(
+        &mut self,
+        arrival: &Arrival<'_, N::Frame>,
+        whole: &Whole,
+        vlan: Option<u16>,
+        mut hand: impl FnMut(&mut Self, N::Frame) -> Option<Counter>,
+    ) {
+        let link = LinkOut { source: arrival.packet.link.source, destination: arrival.packet.link.destination, vlan };
+        let mtu = usize::from(self.interfaces.get(arrival.interface).mtu);
+        let cut = whole.cut(usize::from(whole.longest).min(mtu));
+        let datagram = &whole.bytes[arrival.ip.datagram()];
+        let mut at = Some(0);
+        while let Some(begin) = at {
+            let Some(mut frame) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
+            let Ok(next) = emit::piece(&mut frame, &link, datagram, &cut, begin) else {
+                return self.counters.count(Counter::FrameFull);
+            };
+            at = next;
+            self.counters.count(Counter::Fragmented);
+            // Without one of its fragments the datagram is lost: the rest need not follow.
+            if let Some(ending) = hand(self, frame) {
+                return self.counters.count(ending);
+            }
         }
     }
 

@@ -141,6 +141,10 @@ pub const KERNEL_PACKETS_PER_SECOND: u32 = 20_000;
 /// Bytes a second for the same: what so many packets of full size would be is more than a login or a routing daemon has.
 pub const KERNEL_BYTES_PER_SECOND: u64 = 50_000_000;
 
+/// How long after the last word of either side the record of a flow of a program stays that a later policy has cut: what
+/// Linux takes at most between two retransmissions.
+pub const LOCAL_CUT: Duration = Duration::from_secs(120);
+
 /// Flows of programs on the gateway that a core keeps, but no more than an eighth of the flow table's places. Beyond,
 /// those that nobody has answered make room.
 pub const LOCAL_FLOWS: usize = 4_096;

@@ -311,7 +311,7 @@ impl<N: Nic> Worker<N> {
             // Fragments in fragments: RFC 8200 4.5 knows one fragment header.
             return self.counters.count(packet::Malformed::Ipv6ExtensionOrder);
         }
-        if ip.destination.is_multicast() {
+        if ip.destination.is_multicast() && !self.exceptions.serves(arrival.interface) {
             return self.counters.count(Counter::Multicast);
         }
         let mut evicted = 0;
@@ -340,10 +340,11 @@ impl<N: Nic> Worker<N> {
             return self.counters.count(Counter::FragmentNeighbour);
         }
         let Some(mut frame) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
-        // A connection keeps its payload in the packet's buffer, and the host's kernel is given that; everything else is
-        // read from where it was put together, for it may be longer than any buffer.
+        // A connection keeps its payload in the packet's buffer, and our own answers are written into one; everything else
+        // is read from where it was put together, for it may be longer than any buffer.
         let fits = frame.push(&whole.bytes).is_ok() && frame.data().len() == whole.bytes.len();
-        if !fits && (ip.protocol == PROTOCOL_TCP || self.routes.is_own(ip.destination)) {
+        let for_us = self.routes.is_own(ip.destination) && !self.exceptions.serves(interface);
+        if !fits && (ip.protocol == PROTOCOL_TCP || for_us) {
             return self.counters.count(Counter::FragmentTooLong);
         }
         self.datagram(now, Arrival { interface, packet: &packet, ip, frame, whole: Some(whole) });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sim::frame::{self, Ip, Link};
-use sim::{Town, for_each_seed};
+use sim::{HostId, Town, for_each_seed};
 
 use crate::LONG;
 use crate::udp::{TAKEN, datagram, heard, say};
@@ -16,12 +16,11 @@ const FORWARDED: (&str, &str) = (":FORWARD DROP\n", ":FORWARD ACCEPT\n");
 const FAMILIES: [(&str, &str); 2] = [("192.168.1.2:5000", "10.0.0.2:53"), ("[fd00:1::2]:5000", "[fd00:2::2]:53")];
 
 /// A piece of a packet: offset, and whether more follows.
-type Place = (usize, usize, bool);
+pub(crate) type Place = (usize, usize, bool);
 
 /// The frame of one piece of `packet`, written by hand.
-fn piece(town: &Town, packet: &Ip, id: u16, (from, to, more): Place) -> Bytes {
-    let link = Link { destination: GATE, source: town.world.get(town.client).mac, vlan: None };
-    let whole = frame::ip(&link, packet);
+fn piece(link: &Link, packet: &Ip, id: u16, (from, to, more): Place) -> Bytes {
+    let whole = frame::ip(link, packet);
     let v6 = packet.source.is_ipv6();
     let start = 14 + if v6 { 40 } else { 20 };
     let body = &whole[start + from..start + to];
@@ -44,10 +43,15 @@ fn piece(town: &Town, packet: &Ip, id: u16, (from, to, more): Place) -> Bytes {
     out.into()
 }
 
-fn send(town: &mut Town, packet: &Ip, id: u16, places: &[Place]) {
+pub(crate) fn send(town: &mut Town, packet: &Ip, id: u16, places: &[Place]) {
+    send_to(town, town.client, GATE, packet, id, places);
+}
+
+pub(crate) fn send_to(town: &mut Town, sender: HostId, destination: [u8; 6], packet: &Ip, id: u16, places: &[Place]) {
+    let link = Link { destination, source: town.world.get(sender).mac, vlan: None };
     for place in places {
-        let frame = piece(town, packet, id, *place);
-        town.world.get_mut(town.client).send_frame(frame);
+        let frame = piece(&link, packet, id, *place);
+        town.world.get_mut(sender).send_frame(frame);
     }
 }
 
@@ -73,10 +77,15 @@ fn town(seed: u64, change: (&str, &str)) -> Town {
 
 /// Fragments that the gateway put on the server's cable: their payloads in order, and the longest packet.
 fn fragments_out(town: &mut Town) -> (Vec<u8>, usize, usize) {
+    fragments_on(town, 1)
+}
+
+/// The same of any port.
+pub(crate) fn fragments_on(town: &mut Town, port: u16) -> (Vec<u8>, usize, usize) {
     let seen = town.world.capture.take().unwrap_or_default();
     let mut pieces: Vec<(usize, Vec<u8>)> = Vec::new();
     let mut longest = 0;
-    for seen in seen.iter().filter(|seen| seen.port.0 == 1 && seen.by_gateway) {
+    for seen in seen.iter().filter(|seen| seen.port.0 == port && seen.by_gateway) {
         let ip = &seen.frame[14..];
         let word = |at: usize| usize::from(u16::from_be_bytes([ip[at], ip[at + 1]]));
         let piece = match (ip[0] >> 4, ip[6]) {

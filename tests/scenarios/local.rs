@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sim::frame::{self, Ip, Link, Network, TCP, UDP};
+use sim::town::yaml;
 use sim::world::HostId;
-use sim::{Pattern, Step, Town, for_each_seed};
+use sim::{Pattern, Progress, Step, Town, for_each_seed};
 
-use crate::{LONG, at};
+use crate::udp::{datagram, heard, say, socket};
+use crate::{LONG, at, fragments};
 
 /// The kernel has a part in the intranet's interface; the client may log in at the gateway, and nobody else.
 const SERVED: [(&str, &str); 4] = [
@@ -209,7 +211,7 @@ fn a_flood_is_cut_to_the_rate_and_harms_no_proxied_transfer() {
         );
         for round in 0..100u16 {
             for n in 0..100u16 {
-                let mut payload = Vec::from(datagram(20_000 + round * 100 + n));
+                let mut payload = Vec::from(header(20_000 + round * 100 + n));
                 payload.resize(64, 0);
                 payload[4..6].copy_from_slice(&64u16.to_be_bytes());
                 let ip = Ip {
@@ -235,7 +237,7 @@ fn a_flood_is_cut_to_the_rate_and_harms_no_proxied_transfer() {
 }
 
 /// A UDP header without a checksum, to port 53.
-fn datagram(source: u16) -> [u8; 8] {
+fn header(source: u16) -> [u8; 8] {
     let [a, b] = source.to_be_bytes();
     [a, b, 0, 53, 0, 8, 0, 0]
 }
@@ -256,5 +258,135 @@ fn a_session_outlives_a_restart_of_the_gateway() {
         town.world.run(Duration::from_secs(1));
         assert_eq!(town.world.get(kernel).inbox.len(), 1, "{}", town.world.gateway.state());
         assert_eq!(town.world.gateway.counter("rst_sent"), 0);
+    });
+}
+
+/// What a new policy forbids is cut: both ends are told, and neither gets through again, whoever speaks first.
+#[test]
+fn a_session_that_a_later_policy_forbids_is_cut_for_both() {
+    for_each_seed(3, |seed| {
+        for client in CLIENTS {
+            let (mut town, kernel) = town(seed, &[]);
+            town.world.get_mut(kernel).tcp.listen(22, &[Step::Echo, Step::Finish]);
+            let gateway = GATEWAYS[CLIENTS.iter().position(|one| *one == client).expect("a client")];
+            let bytes = Pattern { key: 5, len: 3_000 };
+            let call =
+                town.world.connect(town.client, &at(gateway, 22), &[Step::Exchange(bytes, bytes), Step::AwaitReset]);
+            town.world.run(Duration::from_secs(2));
+            assert_eq!(town.world.gateway.audit().local_flows, 1);
+            let (accept, closed) = (("tcp --dport 22 -j ACCEPT", "tcp --dport 24 -j ACCEPT"), yaml(&SERVED));
+            // OUTPUT lets the kernel speak to whom it likes, which must not bring the session back.
+            let closed = closed.replace(accept.0, accept.1).replace(":OUTPUT DROP", ":OUTPUT ACCEPT");
+            town.world.gateway.reload_and_redecide(town.world.now, &closed).expect("a good configuration");
+            town.world.run(Duration::from_secs(2));
+            assert_eq!(town.world.gateway.counter("redecided_locals"), 1);
+            assert_eq!(town.world.report(call).progress, Progress::Done, "the client is told");
+            assert_eq!(town.world.accepted(kernel)[0].error, Some(tcp::Error::Reset), "and the program");
+            // Let in again, the next connection is nothing special.
+            town.world.gateway.reload(town.world.now, &yaml(&SERVED)).expect("a good configuration");
+            let again = town.world.connect(
+                town.client,
+                &at(gateway, 22),
+                &[Step::Exchange(bytes, bytes), Step::Finish, Step::AwaitFinish],
+            );
+            town.world.run_until(LONG, |world| world.report(again).progress != Progress::Running);
+            assert_eq!(town.world.report(again).progress, Progress::Done, "{}", town.world.gateway.state());
+            town.world.run(Duration::from_secs(400));
+            assert_eq!(town.world.gateway.audit().local_flows, 0, "nothing is left behind");
+        }
+    });
+}
+
+/// Datagrams have no reset: the record alone holds both sides back, until a policy permits the flow again.
+#[test]
+fn datagrams_that_a_later_policy_forbids_pass_neither_way() {
+    let (mut town, kernel) = town(1, &[]);
+    town.world.get_mut(kernel).raw = true;
+    let (client, gateway) = ("192.168.1.2:5000", "192.168.1.1:53");
+    say(&mut town.world, town.client, client, gateway, b"who?");
+    town.world.run(Duration::from_millis(100));
+    say(&mut town.world, kernel, gateway, client, b"me");
+    town.world.run(Duration::from_millis(100));
+    assert_eq!((heard(&mut town.world, kernel).len(), heard(&mut town.world, town.client).len()), (1, 1));
+    let closed = yaml(&SERVED).replace("udp --dport 53", "udp --dport 54").replace(":OUTPUT DROP", ":OUTPUT ACCEPT");
+    town.world.gateway.reload_and_redecide(town.world.now, &closed).expect("a good configuration");
+    town.world.run(Duration::from_millis(100));
+    for _ in 0..3 {
+        say(&mut town.world, kernel, gateway, client, b"and another thing");
+        say(&mut town.world, town.client, client, gateway, b"still there?");
+        town.world.run(Duration::from_secs(60));
+    }
+    assert_eq!((heard(&mut town.world, kernel).len(), heard(&mut town.world, town.client).len()), (0, 0));
+    assert_eq!(town.world.gateway.counter("local_flow_cut"), 6);
+    town.world.gateway.reload(town.world.now, &yaml(&SERVED)).expect("a good configuration");
+    town.world.run(Duration::from_millis(100));
+    say(&mut town.world, town.client, client, gateway, b"and now?");
+    town.world.run(Duration::from_millis(100));
+    assert_eq!(heard(&mut town.world, kernel).len(), 1, "{}", town.world.gateway.state());
+}
+
+/// A program that says too much is heard at its rate, and the worker's other work goes on.
+#[test]
+fn a_program_that_floods_is_held_to_its_rate() {
+    let rate = [("kernel: lim-intra", "kernel: { device: lim-intra, packets_per_second: 200 }")];
+    let accept = [("  :OUTPUT DROP\n", "  :OUTPUT ACCEPT\n")];
+    let (mut town, kernel) = town(1, &rate);
+    let open = yaml(&[&SERVED[..], &rate[..], &accept[..]].concat());
+    town.world.gateway.reload(town.world.now, &open).expect("a good configuration");
+    town.world.get_mut(town.server).tcp.listen(80, &[Step::Echo, Step::Finish]);
+    let bytes = Pattern { key: 3, len: 400_000 };
+    let call = town.world.connect(
+        town.client,
+        "10.0.0.2:80",
+        &[Step::Exchange(bytes, bytes), Step::Finish, Step::AwaitFinish],
+    );
+    for round in 0..50u16 {
+        for n in 0..100u16 {
+            let from = format!("192.168.1.1:{}", 20_000 + round * 100 + n);
+            say(&mut town.world, kernel, &from, "192.168.1.2:9", b"hello, hello, hello");
+        }
+        town.world.run(Duration::from_millis(20));
+    }
+    town.world.run_until(LONG, |world| world.report(call).progress != Progress::Running);
+    assert_eq!(town.world.report(call).progress, Progress::Done);
+    let taken = town.world.report(call).ended_at.expect("it ended") - town.world.report(call).opened_at;
+    assert!(taken < Duration::from_secs(2), "the transfer took {taken:?}");
+    let heard = town.world.gateway.counter("from_kernel");
+    assert!((100..=600).contains(&heard), "{heard} of 5000 in a second");
+}
+
+/// What comes in fragments reaches the kernel in fragments, and what the kernel cuts is decided by its ports.
+#[test]
+fn fragments_pass_both_ways_as_fragments() {
+    for_each_seed(3, |seed| {
+        let output = ("  -A OUTPUT -p tcp --dport 80 -j ACCEPT\n", "  -A OUTPUT -p udp --sport 54 -j ACCEPT\n");
+        let (mut town, kernel) = town(seed, &[output]);
+        town.world.get_mut(kernel).raw = true;
+        let text: Vec<u8> = (0..9_000u32).map(|byte| (byte % 251) as u8).collect();
+        let question = datagram(socket("192.168.1.2:5000"), socket("192.168.1.1:53"), &text);
+        let mut places: Vec<_> = (0..6).map(|n| (n * 1_480, (n + 1) * 1_480, true)).collect();
+        places.push((8_880, 9_008, false));
+        // Not in their order.
+        places.reverse();
+        town.world.record();
+        fragments::send(&mut town, &question, 7, &places);
+        town.world.run(Duration::from_millis(100));
+        let device = town.world.gateway.port_of("lim-intra").0.0;
+        let (bytes, longest, count) = fragments::fragments_on(&mut town, device);
+        assert_eq!((longest, count, &bytes[8..]), (1_500, 7, &text[..]), "{}", town.world.gateway.state());
+
+        // From the kernel: port 54 may speak, another may not.
+        town.world.record();
+        for (id, port) in [(8, 54), (9, 55)] {
+            let answer = datagram(socket(&format!("192.168.1.1:{port}")), socket("192.168.1.2:5000"), &text[..2_000]);
+            let places = [(0, 1_480, true), (1_480, 2_008, false)];
+            let client_mac = town.world.get(town.client).mac;
+            fragments::send_to(&mut town, kernel, client_mac, &answer, id, &places);
+        }
+        town.world.run(Duration::from_millis(100));
+        let wire = town.world.gateway.port_of("intra").0.0;
+        let (bytes, longest, count) = fragments::fragments_on(&mut town, wire);
+        assert_eq!((longest, count, &bytes[8..]), (1_500, 2, &text[..2_000]), "{}", town.world.gateway.state());
+        assert_eq!(town.world.gateway.counter("drop_filter_policy"), 1);
     });
 }

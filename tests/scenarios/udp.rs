@@ -23,7 +23,7 @@ pub(crate) const TAKEN: (&str, &str) = (
 /// A client and a server of each family.
 const FAMILIES: [(&str, &str); 2] = [("192.168.1.2:5000", "10.0.0.2:53"), ("[fd00:1::2]:5000", "[fd00:2::2]:53")];
 
-fn socket(text: &str) -> SocketAddr {
+pub(crate) fn socket(text: &str) -> SocketAddr {
     text.parse().expect("an address and a port")
 }
 

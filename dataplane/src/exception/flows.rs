@@ -4,6 +4,10 @@
 //! let the flow in or out, so that it is not asked about every packet and answers pass. A flow may begin in the middle
 //! of a TCP connection, if the rules accept that segment: the operator's own ssh session outlives a restart of the
 //! gateway. There are few places, and who has not been answered makes room: a flood replaces itself.
+//!
+//! A flow that a later policy forbids (`reload --redecide`) is cut: both ends of a connection are reset, and the flow
+//! stays as a record that holds back what either side still says. Without that record the kernel's next segment would
+//! be the first of a flow that OUTPUT lets out, and the answers to it would come in.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -24,6 +28,8 @@ use crate::socket::Timer;
 use crate::step::Step;
 use crate::worker::{Arrival, Worker};
 
+use super::Exceptions;
+
 new_key_type! {
     /// A flow of a program on the gateway; stale keys find nothing.
     pub struct LocalKey;
@@ -33,17 +39,21 @@ new_key_type! {
 #[derive(Debug)]
 pub struct LocalFlow {
     id: u64,
-    protocol: u8,
-    source: SocketAddr,
-    destination: SocketAddr,
-    interface: InterfaceId,
-    phase: Phase,
+    pub(super) protocol: u8,
+    pub(super) source: SocketAddr,
+    pub(super) destination: SocketAddr,
+    pub(super) interface: InterfaceId,
+    /// Who began it is on the wire; else it is a program on the gateway.
+    pub(super) from_wire: bool,
+    pub(super) phase: Phase,
     flows: [Option<FlowId>; 2],
     bytes: [u64; 2],
     started: Instant,
     last: Instant,
-    expires: Instant,
-    generation: u64,
+    pub(super) expires: Instant,
+    pub(super) generation: u64,
+    /// What each side has acknowledged last: the sequence number at which it believes a reset.
+    pub(super) acknowledged: [Option<tcp::SeqNumber>; 2],
     /// What it takes up in the counts of `-m connlimit`, until it is gone.
     _holds: Option<Holds>,
 }
@@ -61,11 +71,16 @@ pub(super) enum Phase {
     Closing,
     /// A RST was seen.
     Reset,
+    /// A policy that came after it forbids it.
+    Cut,
 }
 
 impl Phase {
     /// After a packet.
     pub(super) fn after(self, direction: Direction, ip: &Ip) -> Phase {
+        if self == Phase::Cut {
+            return self;
+        }
         if let Transport::Tcp { header, .. } = &ip.kind {
             if header.flags.contains(tcp::Flags::RST) {
                 return Phase::Reset;
@@ -84,6 +99,7 @@ impl Phase {
     /// How long it lives from now. Too short does no harm: the next packet is decided anew.
     pub(super) fn lifetime(self, ip: &Ip) -> Duration {
         match (&ip.kind, self) {
+            (_, Phase::Cut) => limits::LOCAL_CUT,
             (Transport::Tcp { .. }, Phase::Opening | Phase::Answered) => limits::TRACK_SYN_RECV,
             (Transport::Tcp { .. }, Phase::Open) => limits::TRACK_ESTABLISHED,
             (Transport::Tcp { .. }, Phase::Closing) => limits::TRACK_TIME_WAIT,
@@ -103,21 +119,45 @@ impl Phase {
             Phase::Open => "OPEN",
             Phase::Closing => "CLOSING",
             Phase::Reset => "RESET",
+            Phase::Cut => "CUT",
         }
     }
 
     /// May it be forgotten for another that begins?
     fn makes_room(self) -> bool {
-        self != Phase::Open
+        !matches!(self, Phase::Open | Phase::Cut)
     }
+}
+
+impl Exceptions {
+    /// By which policy a flow was decided last.
+    pub(crate) fn generation(&self, local: LocalKey) -> Option<u64> {
+        self.flows.get(local).map(|flow| flow.generation)
+    }
+}
+
+impl LocalFlow {
+    /// Notes what a segment acknowledges.
+    fn hear(&mut self, direction: Direction, ip: &Ip) {
+        if let Transport::Tcp { header, .. } = &ip.kind
+            && header.flags.contains(tcp::Flags::ACK)
+        {
+            self.acknowledged[direction as usize] = Some(header.ack);
+        }
+    }
+}
+
+/// The kernel's side of an interface.
+pub(super) fn kernels(interface: InterfaceId) -> InterfaceId {
+    const KERNEL: u16 = 1 << 15;
+    InterfaceId(KERNEL | interface.0)
 }
 
 /// Interfaces of packets that come from the kernel: numbers that no interface of the wires has. The kernel may answer
 /// by another device than the one a packet came by; link-local addresses alone say nothing without theirs.
 pub(super) fn kernel_side(interface: InterfaceId, address: IpAddr) -> InterfaceId {
-    const KERNEL: u16 = 1 << 15;
     match address {
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => InterfaceId(KERNEL | interface.0),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => kernels(interface),
         _ => InterfaceId(u16::MAX),
     }
 }
@@ -129,7 +169,7 @@ impl<N: Nic> Worker<N> {
         let side = kernel_side(arrival.interface, ip.destination);
         let reply = Key::new(side, ip.protocol, ip.destination_socket(), ip.source_socket());
         if self.note_local(now, arrival, key, reply).is_some() {
-            self.hand_to_kernel(now, arrival.interface, arrival.packet, &arrival.frame);
+            self.datagram_to_kernel(now, arrival);
         }
     }
 
@@ -142,18 +182,27 @@ impl<N: Nic> Worker<N> {
         key: Key,
         arrival: &Arrival<'_, N::Frame>,
     ) {
-        if self.begins_anew(local, direction, arrival.ip) {
+        if self.begins_anew(local, direction, arrival.ip) || self.is_permitted_again(local) {
             self.end_local(local);
             return self.classify(now, key, arrival);
         }
+        if self.is_cut(now, local) {
+            if let Transport::Tcp { header, payload } = &arrival.ip.kind {
+                self.refuse(now, arrival, header, payload.len());
+            }
+            return;
+        }
         self.follow_local(now, local, direction, arrival.ip);
-        self.hand_to_kernel(now, arrival.interface, arrival.packet, &arrival.frame);
+        self.datagram_to_kernel(now, arrival);
     }
 
     /// Is it a SYN of who began a connection that is over: the next one with the same ports?
     pub(super) fn begins_anew(&self, local: LocalKey, direction: Direction, ip: &Ip) -> bool {
-        let over =
-            self.exceptions.flows.get(local).is_none_or(|flow| matches!(flow.phase, Phase::Closing | Phase::Reset));
+        let over = self
+            .exceptions
+            .flows
+            .get(local)
+            .is_none_or(|flow| matches!(flow.phase, Phase::Closing | Phase::Reset | Phase::Cut));
         let opens = matches!(&ip.kind, Transport::Tcp { header, .. } if is_opening(header));
         // A SYN the other way is a new flow too, and for another chain to decide.
         opens && (over || direction == Direction::Reply)
@@ -181,6 +230,7 @@ impl<N: Nic> Worker<N> {
             source: ip.source_socket(),
             destination: ip.destination_socket(),
             interface: arrival.interface,
+            from_wire: key.interface() == arrival.interface,
             phase,
             flows: [None; 2],
             bytes: [ip.datagram().len() as u64, 0],
@@ -188,8 +238,10 @@ impl<N: Nic> Worker<N> {
             last: now,
             expires,
             generation: self.policy.generation(),
+            acknowledged: [None; 2],
             _holds: self.memory.take_holds(),
         });
+        self.exceptions.flows[local].hear(Direction::Original, ip);
         for (place, (key, direction)) in [(key, Direction::Original), (reply, Direction::Reply)].into_iter().enumerate()
         {
             match self.flows.insert(key, Step::Local { local, direction }) {
@@ -232,6 +284,7 @@ impl<N: Nic> Worker<N> {
         if expires < flow.expires {
             self.shared.wheel.borrow_mut().set(expires, Timer::Local(local));
         }
+        flow.hear(direction, ip);
         flow.phase = phase;
         flow.expires = expires;
         flow.last = now;
@@ -241,7 +294,7 @@ impl<N: Nic> Worker<N> {
     /// An ICMP error from the network about what a program has sent.
     pub(crate) fn local_related(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) {
         self.counters.count(Counter::IcmpDelivered);
-        self.hand_to_kernel(now, arrival.interface, arrival.packet, &arrival.frame);
+        self.datagram_to_kernel(now, arrival);
     }
 
     /// An ICMP error of the kernel is about something that it was sent: is it?

@@ -5,13 +5,13 @@
 //! ([`control::policy::Policy::decide_output`]), each packet to a group by itself. Who is refused is told, in the name
 //! of whom the packet was for: from an address of ours the kernel would not believe it.
 //!
-//! Left out: connections that table tproxy takes (they end here, counted: never unproxied), translation, fragments'
-//! ports (the kernel has cut them already, so they are decided by their addresses).
+//! What the kernel has cut is put together for the decision, and cut again. Left out: connections that table tproxy
+//! takes (loading says so; they end here, counted: never unproxied), translation.
 
 use control::policy::{Nat, NoTrace, RejectKind, Verdict};
 use tcp::Instant;
 
-use super::flows::kernel_side;
+use super::flows::{kernel_side, kernels};
 use super::is_to_group;
 use crate::classify::{entry_match, unreachable_of};
 use crate::counters::Counter;
@@ -19,7 +19,8 @@ use crate::flow::Key;
 use crate::icmp_error;
 use crate::nic::{Frame, Nic, Offloads};
 use crate::packet::emit::{self, IpOut, LinkOut};
-use crate::packet::{Ip, Network, Transport, icmp};
+use crate::packet::{Ip, Malformed, Network, RxChecks, Transport, icmp};
+use crate::reassembly::Progress;
 use crate::step::Step;
 use crate::worker::{Arrival, Worker};
 use control::policy::InterfaceId;
@@ -31,9 +32,37 @@ impl<N: Nic> Worker<N> {
         match &packet.network {
             // Whoever answers answers both: us and, by us, the kernel.
             Network::Arp(_) => self.hand_to_wire(interface, &packet, &frame),
+            Network::Ip(ip) if ip.fragment.is_some() => self.heard_fragment(now, interface, ip, &frame),
             Network::Ip(ip) => self.output(now, &Arrival { interface, packet: &packet, ip, frame, whole: None }),
             Network::Other => self.counters.count(Counter::UnknownEthertype),
         }
+    }
+
+    /// A part of a datagram of the kernel's: OUTPUT decides about the whole, by its ports.
+    fn heard_fragment(&mut self, now: Instant, interface: InterfaceId, ip: &Ip, frame: &N::Frame) {
+        self.counters.count(Counter::Fragments);
+        let mut evicted = 0;
+        // Apart from what comes by the wire, whoever that says to be.
+        let side = kernels(interface);
+        let progress = self.reassembly.handle(now, side, frame.data(), ip, &mut evicted);
+        self.counters.add(Counter::FragmentEvicted, evicted);
+        let whole = match progress {
+            Progress::Waits => return,
+            Progress::Dropped(counter) => return self.counters.count(counter),
+            Progress::Whole(whole) => whole,
+        };
+        self.counters.count(Counter::Reassembled);
+        let packet = match crate::packet::parse(&whole.bytes, RxChecks::default()) {
+            Ok(packet) => packet,
+            Err(malformed) => return self.counters.count(malformed),
+        };
+        let Network::Ip(ip) = &packet.network else { return self.counters.count(Counter::UnknownEthertype) };
+        if ip.fragment.is_some() {
+            return self.counters.count(Malformed::Ipv6ExtensionOrder);
+        }
+        let Some(nothing) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
+        let arrival = Arrival { interface, packet: &packet, ip, frame: nothing, whole: Some(&whole) };
+        self.output(now, &arrival);
     }
 
     fn output(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) {
@@ -65,7 +94,10 @@ impl<N: Nic> Worker<N> {
         let side = kernel_side(interface, ip.source);
         let key = Key::new(side, ip.protocol, ip.source_socket(), ip.destination_socket());
         if let Some(Step::Local { local, direction }) = self.flows.find(&key).map(|id| self.flows[id]) {
-            if !self.begins_anew(local, direction, ip) {
+            if !self.begins_anew(local, direction, ip) && !self.is_permitted_again(local) {
+                if self.is_cut(now, local) {
+                    return self.refuse_program(arrival);
+                }
                 self.follow_local(now, local, direction, ip);
                 return self.wire(arrival);
             }
@@ -78,8 +110,24 @@ impl<N: Nic> Worker<N> {
         self.memory.release_holds();
     }
 
+    /// A segment of a connection that was cut: the program is told again.
+    fn refuse_program(&mut self, arrival: &Arrival<'_, N::Frame>) {
+        let ip = arrival.ip;
+        let Transport::Tcp { header, payload } = &ip.kind else { return };
+        let Some(reset) = tcp::reset_for(header, payload.len()) else { return };
+        self.reset_program(arrival.interface, &IpOut::new(ip.destination, ip.source), &reset);
+    }
+
     fn wire(&mut self, arrival: &Arrival<'_, N::Frame>) {
-        self.hand_to_wire(arrival.interface, arrival.packet, &arrival.frame);
+        let interface = arrival.interface;
+        let Some(whole) = arrival.whole else {
+            return self.hand_to_wire(interface, arrival.packet, &arrival.frame);
+        };
+        let vlan = self.interfaces.get(interface).vlan;
+        self.cut_again(arrival, whole, vlan, |worker, frame| {
+            worker.send(interface, frame);
+            None
+        });
     }
 
     /// Asks OUTPUT, and does what it says if that is not to let the packet out.
@@ -132,7 +180,7 @@ fn write_refusal<F: Frame>(frame: &mut F, arrival: &Arrival<'_, F>, kind: Reject
     let offloads = Offloads::default();
     if let Some(unreachable) = unreachable_of(kind) {
         let kind = icmp::ErrorKind::Unreachable(unreachable);
-        return icmp_error::write(frame, &link, ip.destination, kind, packet, arrival.frame.data(), &offloads).is_ok();
+        return icmp_error::write(frame, &link, ip.destination, kind, packet, arrival.data(), &offloads).is_ok();
     }
     let Transport::Tcp { header, payload } = &ip.kind else { return false };
     let Some(reset) = tcp::reset_for(header, payload.len()) else { return false };

@@ -2,8 +2,9 @@
 //!
 //! The flow table is walked a piece at a time, so that a core with a million flows misses no packet. Rules see a flow
 //! as `explain` does (by its addresses; of its first packet nothing was kept) and count nothing. A flow stays when it
-//! would be let in again the same way: a session by a service of the same name, a forwarded flow without a proxy. One
-//! that came by a one-shot tproxy entry is asked about as if the entry were still there.
+//! would be let in again the same way: a session by a service of the same name, a forwarded flow without a proxy, that
+//! of a program on the gateway by INPUT or OUTPUT, whichever let it begin. One that came by a one-shot tproxy entry, or
+//! by a listener that takes one connection, is asked about as if these were still there.
 
 use std::net::SocketAddr;
 
@@ -134,6 +135,10 @@ impl<N: Nic> Worker<N> {
                 self.end_forward(forward);
                 true
             }
+            Step::Local { local, direction: Direction::Original } => {
+                let concerned = |generation| walk.concerns(generation, &self.policy);
+                self.exceptions.generation(local).is_some_and(concerned) && self.redecide_local(now, local)
+            }
             _ => false,
         }
     }
@@ -175,10 +180,13 @@ fn local_of(
 }
 
 fn goes(policy: &Policy, flow: &NewFlow, entry: Option<&EntryMatch>, way: Way<'_>) -> bool {
-    let decision = policy.decide(flow, entry, &mut Memory::observer(), &mut NoTrace);
-    match (decision.verdict, way) {
-        (Verdict::Proxy { service, .. }, Way::Service(name)) => policy.service(service).name == name,
-        (Verdict::Forward, Way::Forward) => true,
-        _ => false,
-    }
+    let by = |mut memory: Memory| {
+        let decision = policy.decide(flow, entry, &mut memory, &mut NoTrace);
+        match (decision.verdict, way) {
+            (Verdict::Proxy { service, .. }, Way::Service(name)) => policy.service(service).name == name,
+            (Verdict::Forward, Way::Forward) => true,
+            _ => false,
+        }
+    };
+    by(Memory::observer()) || by(Memory::of_running())
 }
