@@ -30,6 +30,7 @@ mod host;
 mod interop;
 mod iptables;
 mod limits;
+mod local;
 mod node;
 mod operation;
 mod operator;
