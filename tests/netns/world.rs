@@ -237,7 +237,7 @@ impl World {
         self.gateway = Some(Gateway::start(&self.router, &config, &socket));
     }
 
-    fn move_taps(&self) {
+    pub(crate) fn move_taps(&self) {
         for (host, n) in self.hosts().into_iter().zip(1..) {
             let device = format!("g{n}");
             self.router.ip(&["link", "set", &device, "netns", host.namespace.name(), "name", DEVICE]);

@@ -7,7 +7,7 @@
 use tcp::Instant;
 
 /// Tokens are counted in millionths: a rate is millionths a microsecond.
-const WHOLE: u64 = 1_000_000;
+const WHOLE: i64 = 1_000_000;
 /// What a bucket holds: this share of a second's worth.
 const SHARE: u64 = 100;
 /// Packets that a bucket holds at least: two bursts.
@@ -25,9 +25,10 @@ pub struct Budget {
 
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
-    tokens: u64,
-    rate: u64,
-    most: u64,
+    /// Less than none: what has gone already is to be made up for.
+    tokens: i64,
+    rate: i64,
+    most: i64,
 }
 
 impl Budget {
@@ -40,7 +41,7 @@ impl Budget {
     /// Takes a packet of `len` bytes out; false: there is not enough left, and nothing was taken.
     pub fn take(&mut self, now: Instant, len: usize) -> bool {
         self.fill(now);
-        let (packet, bytes) = (WHOLE, len as u64 * WHOLE);
+        let (packet, bytes) = (WHOLE, len as i64 * WHOLE);
         let enough = self.packets.tokens >= packet && self.bytes.tokens >= bytes;
         if enough {
             self.packets.tokens -= packet;
@@ -55,16 +56,17 @@ impl Budget {
         self.packets.tokens >= WHOLE && self.bytes.tokens >= WHOLE
     }
 
-    /// Accounts for a packet that has gone already, as far as there is something left.
+    /// Accounts for a packet that has gone already. Whoever asks [`Budget::has_some`] before a burst owes a burst at most,
+    /// and is not heard again before that is made up for.
     pub fn charge(&mut self, now: Instant, len: usize) {
         self.fill(now);
-        self.packets.tokens = self.packets.tokens.saturating_sub(WHOLE);
-        self.bytes.tokens = self.bytes.tokens.saturating_sub(len as u64 * WHOLE);
+        self.packets.tokens -= WHOLE;
+        self.bytes.tokens -= len as i64 * WHOLE;
     }
 
     fn fill(&mut self, now: Instant) {
         // A second fills any bucket; longer pauses must not overflow.
-        let micros = (now - self.filled).as_micros().min(1_000_000) as u64;
+        let micros = (now - self.filled).as_micros().min(1_000_000) as i64;
         self.filled = self.filled.max(now);
         self.packets.fill(micros);
         self.bytes.fill(micros);
@@ -73,11 +75,11 @@ impl Budget {
 
 impl Bucket {
     fn new(rate: u64, least: u64) -> Self {
-        let most = (rate / SHARE).max(least) * WHOLE;
-        Self { tokens: most, rate, most }
+        let most = (rate / SHARE).max(least) as i64 * WHOLE;
+        Self { tokens: most, rate: rate as i64, most }
     }
 
-    fn fill(&mut self, micros: u64) {
+    fn fill(&mut self, micros: i64) {
         self.tokens = self.most.min(self.tokens + micros * self.rate);
     }
 }
