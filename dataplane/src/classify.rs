@@ -50,14 +50,10 @@ impl<N: Nic> Worker<N> {
         let claims = !matches!(ip.kind, Transport::Tcp { .. }) || !self.is_flooded(now, arrival.interface);
         let decision = self.decide(&flow, claims);
         self.log_decision(now, &flow, &decision);
-        // What is to be translated must not pass as it is.
-        let untranslated = decision.verdict == Verdict::Local && decision.nat != Nat::default();
         match decision.verdict {
-            // A program on the gateway would see the flow as it is.
-            _ if untranslated => self.counters.count(Counter::NatUnserved),
             Verdict::Proxy { .. } => self.open_session(now, key, arrival, &decision),
             Verdict::Forward => self.open_forward(now, key, arrival, &decision),
-            Verdict::Local => self.local_service(now, key, arrival),
+            Verdict::Local => self.local_service(now, key, arrival, &decision.nat),
             Verdict::Drop(reason) => self.counters.count(reason),
             Verdict::Reject(kind) => self.reject(now, arrival, kind),
         }
@@ -137,9 +133,9 @@ impl<N: Nic> Worker<N> {
             return self.counters.count(Counter::TcpOutOfState);
         }
         let flow = self.new_flow(now, arrival);
-        let verdict = self.policy.decide(&flow, None, &mut self.memory, &mut NoTrace).verdict;
-        match verdict {
-            Verdict::Local => self.local_service(now, key, arrival),
+        let decision = self.policy.decide(&flow, None, &mut self.memory, &mut NoTrace);
+        match decision.verdict {
+            Verdict::Local => self.local_service(now, key, arrival, &decision.nat),
             Verdict::Drop(reason) => self.counters.count(reason),
             _ => self.counters.count(Counter::TcpOutOfState),
         }
@@ -147,8 +143,9 @@ impl<N: Nic> Worker<N> {
     }
 
     /// What the filter lets in to the gateway itself: answers to echo requests; everything else is for programs on the
-    /// gateway where the kernel has a part in the interface, else it finds nobody.
-    fn local_service(&mut self, now: Instant, key: Key, arrival: &Arrival<'_, N::Frame>) {
+    /// gateway where the kernel has a part in the interface, else it finds nobody. What is answered here is answered in
+    /// the name of whom the packet was sent to, so a translated destination needs no translating back.
+    fn local_service(&mut self, now: Instant, key: Key, arrival: &Arrival<'_, N::Frame>, nat: &Nat) {
         match &arrival.ip.kind {
             Transport::Icmp(icmp::Message::EchoRequest(echo)) => self.echo(now, arrival, echo),
             // The policy takes all link-local addresses for ours; the wire may have sent us another's.
@@ -157,7 +154,13 @@ impl<N: Nic> Worker<N> {
             {
                 self.counters.count(Counter::NoRoute);
             }
-            _ if self.exceptions.serves(arrival.interface) => self.open_local(now, key, arrival),
+            _ if self.exceptions.serves(arrival.interface) => {
+                if self.is_translated_locally(nat, arrival) {
+                    self.open_local_translated(now, key, arrival, nat);
+                } else {
+                    self.open_local(now, key, arrival);
+                }
+            }
             Transport::Tcp { header, payload } => {
                 self.counters.count(Counter::LocalClosedPort);
                 self.refuse(now, arrival, header, payload.len());

@@ -135,7 +135,7 @@ counters! {
     // New flows.
     TcpOutOfState "tcp_out_of_state" "TCP segments that belong to no connection and may not begin one."
     RstSent "rst_sent" "Resets sent for segments that belong to no connection."
-    NatUnserved "nat_unserved" "New flows for the gateway itself that are to be translated, which this version does not do."
+    NatUnserved "nat_unserved" "New flows that table nat leads where they cannot go: from a program on the gateway back to it, to a group; and translated fragments of programs."
     Rejected "rejected" "First packets of flows that a REJECT rule answered."
     LocalClosedPort "local_closed_port" "Packets let in to a port of the gateway itself where nobody listens."
     LocalUnhandled "local_unhandled" "Packets let in to the gateway itself of a protocol it does not speak."

@@ -4,14 +4,14 @@
 //! Ethernet address, addresses and MTU. To the worker that device is one more port, behind those of the wires. A frame
 //! goes there, or comes from there, as it is; only a VLAN tag is taken off and put on. In the order of events: what
 //! INPUT lets in (`flows.rs`), groups and answers to the kernel's own ARP and neighbour discovery (here), what the
-//! kernel says (`output.rs`).
+//! kernel says (`output.rs`), and what table nat makes of both (`translated.rs`).
 //!
 //! What must hold: nothing reaches the kernel that INPUT did not accept (neighbour discovery aside), nothing leaves it
 //! that OUTPUT did not; and however much either side has to say, the worker spends a bounded share of its time on it:
 //! a [`Budget`] for each direction of each device, and one burst a turn from all kernels' devices together. Left out:
 //! addresses that programs add by themselves, and connections of programs that table tproxy would take.
 
-use control::policy::{InterfaceId, NoTrace, Policy, Verdict};
+use control::policy::{InterfaceId, Nat, NoTrace, Policy, Verdict};
 use slotmap::SlotMap;
 use tcp::Instant;
 
@@ -28,6 +28,7 @@ mod cut;
 pub mod device;
 pub(crate) mod flows;
 mod output;
+mod translated;
 
 pub use budget::Budget;
 pub use flows::{LocalFlow, LocalKey};
@@ -136,6 +137,7 @@ impl<N: Nic> Worker<N> {
         self.memory.release_holds();
         self.log_decision(now, &flow, &decision);
         match decision.verdict {
+            Verdict::Local if decision.nat != Nat::default() => self.counters.count(Counter::NatUnserved),
             Verdict::Local => self.datagram_to_kernel(now, arrival),
             Verdict::Drop(reason) => self.counters.count(reason),
             // RFC 1122 3.2.2: no ICMP error is sent about a packet to a group.
@@ -224,8 +226,21 @@ impl<N: Nic> Worker<N> {
 
     /// Hands a received packet to the kernel's device of an interface, as it is.
     fn hand_to_kernel(&mut self, now: Instant, interface: InterfaceId, packet: &Packet, received: &N::Frame) {
+        self.hand_to_kernel_changed(now, interface, packet, received, |_| true);
+    }
+
+    /// The same with a change to what is behind the Ethernet header; false: that is not whole in its buffer.
+    fn hand_to_kernel_changed(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        packet: &Packet,
+        received: &N::Frame,
+        change: impl FnOnce(&mut [u8]) -> bool,
+    ) {
         let bytes = received.data();
-        let carried = carried(packet, bytes);
+        // What was put together from fragments may be longer than a frame.
+        let Some(carried) = carried(packet, bytes) else { return self.counters.count(Counter::FragmentTooLong) };
         let Some(device) = self.exceptions.device_mut(interface) else {
             return self.counters.count(Counter::LocalUnhandled);
         };
@@ -234,7 +249,9 @@ impl<N: Nic> Worker<N> {
         }
         let port = device.port;
         let Some(mut frame) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
-        if !copy(&mut frame, bytes, None, packet.link.ethertype, carried) {
+        if !copy(&mut frame, bytes, None, packet.link.ethertype, carried)
+            || !frame.data_mut().get_mut(MAC_ADDRESSES_LEN + 2..).is_some_and(change)
+        {
             return self.counters.count(Counter::FrameFull);
         }
         self.counters.count(Counter::ToKernel);
@@ -244,7 +261,7 @@ impl<N: Nic> Worker<N> {
     /// Puts a packet of the kernel on the wire, as it is.
     fn hand_to_wire(&mut self, interface: InterfaceId, packet: &Packet, received: &N::Frame) {
         let bytes = received.data();
-        let carried = carried(packet, bytes);
+        let Some(carried) = carried(packet, bytes) else { return self.counters.count(Counter::FragmentTooLong) };
         if carried.len() > usize::from(self.interfaces.get(interface).mtu) {
             return self.counters.count(Counter::TooBig);
         }
@@ -290,10 +307,11 @@ impl KernelSide {
 }
 
 /// What a frame carries behind its Ethernet header and tag, without padding where IP says how long it is.
-fn carried<'a>(packet: &Packet, bytes: &'a [u8]) -> &'a [u8] {
+/// None: it is not all there.
+fn carried<'a>(packet: &Packet, bytes: &'a [u8]) -> Option<&'a [u8]> {
     match &packet.network {
-        Network::Ip(ip) => &bytes[ip.datagram()],
-        Network::Arp(_) | Network::Other => &bytes[packet.link.len..],
+        Network::Ip(ip) => bytes.get(ip.datagram()),
+        Network::Arp(_) | Network::Other => bytes.get(packet.link.len..),
     }
 }
 

@@ -10,6 +10,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use control::policy::{InterfaceId, Nat, NatRange};
+use control::rules::TableKind;
 
 use crate::counters::Counter;
 use crate::flow::Key;
@@ -37,13 +38,14 @@ impl Wish {
         Self { address: source.ip(), prefer: Some(source.port()), ports: None }
     }
 
-    /// What a source of this protocol becomes by the rules' translation.
-    pub(crate) fn of(nat: &Nat, protocol: u8, source: SocketAddr) -> Self {
+    /// What a source of this protocol becomes by the rules' translation. `others` are translated too: it may have to
+    /// give way to one of these.
+    pub(crate) fn of(nat: &Nat, protocol: u8, source: SocketAddr, others: bool) -> Self {
         let own = source.port();
         match &nat.source {
             Some(range) => Self::ranged(range, protocol, source),
             // Linux's "null binding": whoever goes to a translated destination may meet another there.
-            None if nat.destination.is_some() => {
+            None if others || nat.destination.is_some() => {
                 Self { address: source.ip(), prefer: Some(own), ports: class(protocol, own) }
             }
             None => Self::exactly(source),
@@ -53,16 +55,22 @@ impl Wish {
     fn ranged(range: &NatRange, protocol: u8, source: SocketAddr) -> Self {
         let own = source.port();
         let address = range.address().unwrap_or(source.ip());
-        let ports = if has_ports(protocol) { range.ports } else { None }.or_else(|| class(protocol, own));
+        let ports = if has_source(protocol) { range.ports } else { None }.or_else(|| class(protocol, own));
         let keeps = !range.random && !range.random_fully;
-        let wanted = if has_ports(protocol) { range.port(own) } else { own };
-        Self { address, prefer: keeps.then_some(wanted), ports }
+        // Linux keeps a port that the range has, and begins anywhere in the range for one that it has not.
+        let stays = range.ports.is_none_or(|(first, last)| !has_source(protocol) || (first..=last).contains(&own));
+        Self { address, prefer: Some(own).filter(|_| keeps && stays), ports }
     }
 }
 
 /// Do packets of this protocol have ports that rules may set?
 fn has_ports(protocol: u8) -> bool {
     matches!(protocol, PROTOCOL_TCP | PROTOCOL_UDP)
+}
+
+/// Do packets of this protocol have a port or an identifier that rules may set at their source?
+fn has_source(protocol: u8) -> bool {
+    has_ports(protocol) || matches!(protocol, PROTOCOL_ICMP | PROTOCOL_ICMPV6)
 }
 
 /// Both ends of what leaves; an echo's identifier stands at both.
@@ -114,29 +122,18 @@ impl<N: Nic> Worker<N> {
             None => arrives.destination,
         };
         let next_hop = self.routes.lookup(destination.ip()).ok_or(Counter::NoRoute)?;
-        let wish = Wish::of(nat, protocol, arrives.source);
+        let wish = Wish::of(nat, protocol, arrives.source, self.policy.has_table(TableKind::Nat));
         let source = self.free_source(protocol, &wish, destination, next_hop.interface)?;
         Ok((next_hop, ends(protocol, source, destination)))
     }
 
-    /// What a destination becomes.
-    pub(crate) fn destination(
-        &mut self,
-        protocol: u8,
-        own: SocketAddr,
-        range: &NatRange,
-    ) -> Result<SocketAddr, Counter> {
+    /// What a destination becomes; a decision has left one port of a range.
+    pub(crate) fn destination(&self, protocol: u8, own: SocketAddr, range: &NatRange) -> Result<SocketAddr, Counter> {
         let address = range.address().unwrap_or(own.ip());
         if address.is_ipv4() != own.is_ipv4() {
             return Err(Counter::NatFamily);
         }
-        let port = match range.ports {
-            Some((first, last)) if has_ports(protocol) && (range.random || range.random_fully) => {
-                first + self.random.below(u32::from(last.saturating_sub(first)) + 1) as u16
-            }
-            _ if has_ports(protocol) => range.port(own.port()),
-            _ => own.port(),
-        };
+        let port = if has_ports(protocol) { range.port(own.port()) } else { own.port() };
         Ok(SocketAddr::new(address, port))
     }
 

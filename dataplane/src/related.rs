@@ -27,7 +27,7 @@ impl<N: Nic> Worker<N> {
             Some(Step::Forward { forward, direction }) => {
                 self.forward_related(now, forward, direction, arrival, error);
             }
-            Some(Step::Local { .. }) => self.local_related(now, arrival),
+            Some(Step::Local { local, direction }) => self.local_related(now, local, direction, arrival),
             Some(Step::TimeWait { .. }) => self.counters.count(Counter::IcmpUnmatched),
             None if self.untracked(now, arrival) => {}
             None => self.counters.count(Counter::IcmpUnmatched),

@@ -343,8 +343,10 @@ impl<N: Nic> Worker<N> {
         // A connection keeps its payload in the packet's buffer, and our own answers are written into one; everything else
         // is read from where it was put together, for it may be longer than any buffer.
         let fits = frame.push(&whole.bytes).is_ok() && frame.data().len() == whole.bytes.len();
+        let key = Key::new(interface, ip.protocol, ip.source_socket(), ip.destination_socket());
+        let forwarded = || self.flows.find(&key).is_some_and(|id| matches!(self.flows[id], Step::Forward { .. }));
         let for_us = self.routes.is_own(ip.destination) && !self.exceptions.serves(interface);
-        if !fits && (ip.protocol == PROTOCOL_TCP || for_us) {
+        if !fits && (ip.protocol == PROTOCOL_TCP || for_us && !forwarded()) {
             return self.counters.count(Counter::FragmentTooLong);
         }
         self.datagram(now, Arrival { interface, packet: &packet, ip, frame, whole: Some(whole) });

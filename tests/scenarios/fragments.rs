@@ -9,8 +9,6 @@ use sim::{HostId, Town, for_each_seed};
 use crate::LONG;
 use crate::udp::{TAKEN, datagram, heard, say};
 
-/// The gateway's station address in the intranet.
-const GATE: [u8; 6] = [2, 0, 0, 0, 0xff, 0];
 /// The intranet may speak to the DMZ without a proxy.
 const FORWARDED: (&str, &str) = (":FORWARD DROP\n", ":FORWARD ACCEPT\n");
 const FAMILIES: [(&str, &str); 2] = [("192.168.1.2:5000", "10.0.0.2:53"), ("[fd00:1::2]:5000", "[fd00:2::2]:53")];
@@ -47,6 +45,12 @@ pub(crate) fn send(town: &mut Town, packet: &Ip, id: u16, places: &[Place]) {
     send_to(town, town.client, GATE, packet, id, places);
 }
 
+/// The same from a host on another interface of the gateway.
+pub(crate) fn send_from(town: &mut Town, host: HostId, interface: &str, packet: &Ip, id: u16, places: &[Place]) {
+    let destination = town.world.gateway.mac_of(interface);
+    send_to(town, host, destination, packet, id, places);
+}
+
 pub(crate) fn send_to(town: &mut Town, sender: HostId, destination: [u8; 6], packet: &Ip, id: u16, places: &[Place]) {
     let link = Link { destination, source: town.world.get(sender).mac, vlan: None };
     for place in places {
@@ -55,7 +59,7 @@ pub(crate) fn send_to(town: &mut Town, sender: HostId, destination: [u8; 6], pac
     }
 }
 
-fn long(from: &str, to: &str, length: usize) -> Ip {
+pub(crate) fn long(from: &str, to: &str, length: usize) -> Ip {
     let text: Vec<u8> = (0..length).map(|byte| (byte % 251) as u8).collect();
     datagram(from.parse().expect("one end"), to.parse().expect("the other"), &text)
 }
@@ -75,13 +79,8 @@ fn town(seed: u64, change: (&str, &str)) -> Town {
     town
 }
 
-/// Fragments that the gateway put on the server's cable: their payloads in order, and the longest packet.
-fn fragments_out(town: &mut Town) -> (Vec<u8>, usize, usize) {
-    fragments_on(town, 1)
-}
-
-/// The same of any port.
-pub(crate) fn fragments_on(town: &mut Town, port: u16) -> (Vec<u8>, usize, usize) {
+/// Fragments that the gateway put on a port's cable: their payloads in order, and the longest packet.
+pub(crate) fn fragments_out(town: &mut Town, port: u16) -> (Vec<u8>, usize, usize) {
     let seen = town.world.capture.take().unwrap_or_default();
     let mut pieces: Vec<(usize, Vec<u8>)> = Vec::new();
     let mut longest = 0;
@@ -121,7 +120,7 @@ fn a_long_datagram_passes_in_fragments_forwarded_and_proxied() {
                 assert_eq!(town.world.gateway.audit().fragmented, 1);
                 send(&mut town, &packet, 7, &[(0, 1_400, true)]);
                 soon(&mut town);
-                let (bytes, longest, count) = fragments_out(&mut town);
+                let (bytes, longest, count) = fragments_out(&mut town, 1);
                 // The sum that frame::ip fills in is the only difference.
                 assert_eq!((bytes[..6].to_vec(), &bytes[8..]), (packet.payload[..6].to_vec(), &packet.payload[8..]));
                 assert!(longest <= 1_500 && count == 3, "{count} of {longest}");

@@ -373,7 +373,7 @@ fn fragments_pass_both_ways_as_fragments() {
         fragments::send(&mut town, &question, 7, &places);
         town.world.run(Duration::from_millis(100));
         let device = town.world.gateway.port_of("lim-intra").0.0;
-        let (bytes, longest, count) = fragments::fragments_on(&mut town, device);
+        let (bytes, longest, count) = fragments::fragments_out(&mut town, device);
         assert_eq!((longest, count, &bytes[8..]), (1_500, 7, &text[..]), "{}", town.world.gateway.state());
 
         // From the kernel: port 54 may speak, another may not.
@@ -386,7 +386,7 @@ fn fragments_pass_both_ways_as_fragments() {
         }
         town.world.run(Duration::from_millis(100));
         let wire = town.world.gateway.port_of("intra").0.0;
-        let (bytes, longest, count) = fragments::fragments_on(&mut town, wire);
+        let (bytes, longest, count) = fragments::fragments_out(&mut town, wire);
         assert_eq!((longest, count, &bytes[8..]), (1_500, 2, &text[..2_000]), "{}", town.world.gateway.state());
         assert_eq!(town.world.gateway.counter("drop_filter_policy"), 1);
     });

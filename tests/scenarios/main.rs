@@ -26,6 +26,8 @@ mod immediate;
 mod local;
 mod lossy;
 mod marked;
+mod nat;
+mod nat_local;
 mod page;
 mod probation;
 mod redecide;

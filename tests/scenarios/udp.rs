@@ -125,7 +125,7 @@ fn a_services_shorter_idle_time_holds() {
 }
 
 /// An ICMP "port unreachable" of `host` about a packet it got.
-fn unreachable(world: &mut World, host: HostId, about: &Ip) {
+pub(crate) fn unreachable(world: &mut World, host: HostId, about: &Ip) {
     let raw = frame::ip(&frame::Link { destination: [2; 6], source: [2; 6], vlan: None }, about);
     let (protocol, head) = if about.source.is_ipv4() { (ICMP, [3, 3]) } else { (ICMPV6, [1, 4]) };
     let quote = &raw[14..14 + if about.source.is_ipv4() { 28 } else { 48 }];

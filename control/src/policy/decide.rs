@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! PREROUTING   raw → mangle → entries, tproxy → nat (what was not taken)
-//! INPUT        mangle → filter → nat          what was taken goes on: listener or policy rules → service → server
+//! INPUT        mangle → filter → nat          what was taken goes on: listener or policy rules → service → server;
+//!                                             so does what nat leads to a listener
 //! FORWARD      mangle → filter                then POSTROUTING: mangle → nat
 //! server leg   OUTPUT: raw → mangle → nat → filter, then POSTROUTING: mangle → nat
 //! ```
@@ -16,7 +17,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::chains::Seen;
 use super::trace::{Step, Trace};
-use super::translation::NatKind;
+use super::translation::{NatKind, mix};
 use super::tuple::{Cast, EntryMatch, NewFlow};
 use super::verdict::{Decision, DropReason, Logs, RuleRef, Verdict};
 use super::{InterfaceId, Memory, Policy};
@@ -92,8 +93,8 @@ impl<T: Trace> Way<'_, T> {
             Taken::To { local, rule, program } => self.taken(local, rule, program),
             taken => {
                 self.tproxy(matches!(taken, Taken::Marked));
-                self.translate_destination(Hook::Prerouting)?;
-                self.untouched()
+                let translated = self.translate_destination(Hook::Prerouting)?;
+                self.untouched(translated)
             }
         }
     }
@@ -113,7 +114,8 @@ impl<T: Trace> Way<'_, T> {
                 self.rule = self.pass(TableKind::Filter, Hook::Output)?;
                 let to = self.seen.destination.ip();
                 if self.policy.is_own(to) || to.is_loopback() {
-                    return self.input(Verdict::Local);
+                    self.input()?;
+                    return Ok(Verdict::Local);
                 }
                 self.leave()?;
                 Ok(Verdict::Forward)
@@ -159,12 +161,17 @@ impl<T: Trace> Way<'_, T> {
         }
     }
 
-    /// A flow that keeps its destination, or got another one from table nat: for the gateway or for someone else.
-    fn untouched(&mut self) -> Result<Verdict, Verdict> {
+    /// A flow that keeps its destination, or got another one from a rule of table nat: for the gateway or for someone
+    /// else.
+    fn untouched(&mut self, translated: Option<RuleRef>) -> Result<Verdict, Verdict> {
         let to = self.seen.destination;
         if self.policy.is_for_gateway(to.ip()) {
             self.trace.step(Step::ToGateway(to));
-            return self.input(Verdict::Local);
+            self.input()?;
+            return match translated.filter(|_| self.policy.listener_at(to, self.flow.protocol).is_some()) {
+                Some(rule) => self.led_to_listener(to, rule),
+                None => Ok(Verdict::Local),
+            };
         }
         // RFC 1812 5.3.4: a router does not forward what came as a link layer broadcast; nor does Linux when DNAT leads
         // it to another machine.
@@ -177,11 +184,22 @@ impl<T: Trace> Way<'_, T> {
     }
 
     /// INPUT, for what is not taken.
-    fn input(&mut self, verdict: Verdict) -> Result<Verdict, Verdict> {
+    fn input(&mut self) -> Result<(), Verdict> {
         self.pass(TableKind::Mangle, Hook::Input)?;
         self.rule = self.pass(TableKind::Filter, Hook::Input)?;
-        self.translate_source(Hook::Input)?;
-        Ok(verdict)
+        self.translate_source(Hook::Input)
+    }
+
+    /// What `REDIRECT` or `DNAT` leads to a listener is the listener's, as Linux' REDIRECT leads to the socket of a
+    /// proxy. The server that the client meant is in the flow; the translation ends here, and the connection to the
+    /// server has one of its own.
+    fn led_to_listener(&mut self, local: SocketAddr, rule: RuleRef) -> Result<Verdict, Verdict> {
+        self.rule = Some(rule);
+        // Reading refuses SNAT at INPUT; were one to slip through, the flow must not pass as it is.
+        if std::mem::take(&mut self.nat).source.is_some() {
+            return Err(Verdict::Drop(DropReason::NatRule));
+        }
+        self.serve(local)
     }
 
     /// FORWARD, and out.
@@ -221,12 +239,13 @@ impl<T: Trace> Way<'_, T> {
         self.seen.output = self.policy.route(self.seen.destination.ip()).map(|route| route.interface);
     }
 
-    /// `DNAT` and `REDIRECT`.
-    fn translate_destination(&mut self, hook: Hook) -> Result<(), Verdict> {
+    /// `DNAT` and `REDIRECT`; the rule, if one does. The port is chosen here as the address is, for the filter is asked
+    /// about both.
+    fn translate_destination(&mut self, hook: Hook) -> Result<Option<RuleRef>, Verdict> {
         if self.seen.untracked {
-            return Ok(());
+            return Ok(None);
         }
-        let Passed::Translate { mut range, rule } = self.ask(TableKind::Nat, hook)? else { return Ok(()) };
+        let Passed::Translate { mut range, rule } = self.ask(TableKind::Nat, hook)? else { return Ok(None) };
         let from = self.seen.destination;
         if range.kind == NatKind::Redirect {
             let own = match (hook, self.seen.input) {
@@ -236,14 +255,20 @@ impl<T: Trace> Way<'_, T> {
             let own = own.ok_or_else(|| self.no_address(range.kind, self.seen.input, rule))?;
             range.addresses = Some((own, own));
         }
-        let range = range.narrowed(self.seen.source.ip(), from.ip());
+        let range = range.narrowed(self.seen.source.ip(), from.ip()).with_port(from.port(), self.chance());
         self.nat.destination = Some(range.after(self.nat.destination));
         self.seen.destination = self.translated(from, range);
         self.trace.step(Step::Translated(range.kind, from, self.seen.destination));
         if hook == Hook::Output {
             self.route();
         }
-        Ok(())
+        Ok(Some(rule))
+    }
+
+    /// A number that each flow has of its own.
+    fn chance(&self) -> u64 {
+        let ports = u64::from(self.flow.source.port()) << 16 | u64::from(self.flow.destination.port());
+        mix(self.flow.packet.at.micros ^ mix(ports))
     }
 
     /// `SNAT` and `MASQUERADE`.
@@ -254,7 +279,7 @@ impl<T: Trace> Way<'_, T> {
         let Passed::Translate { mut range, rule } = self.ask(TableKind::Nat, hook)? else { return Ok(()) };
         let from = self.seen.source;
         if range.kind == NatKind::Masquerade {
-            let own = self.seen.output.and_then(|output| self.policy.interface(output).first_address(from.ip()));
+            let own = self.seen.output.and_then(|output| self.masquerade_address(output));
             let own = own.ok_or_else(|| self.no_address(range.kind, self.seen.output, rule))?;
             range.addresses = Some((own, own));
         }
@@ -265,11 +290,26 @@ impl<T: Trace> Way<'_, T> {
         Ok(())
     }
 
+    /// Linux' choice: the address in the next hop's network, else the interface's first.
+    fn masquerade_address(&self, output: InterfaceId) -> Option<IpAddr> {
+        let to = self.seen.destination.ip();
+        let next_hop = self.policy.route(to).and_then(|route| route.via).unwrap_or(to);
+        let fits = |address: IpAddr| address.is_ipv4() == to.is_ipv4() && !is_link_local(address);
+        let networks = || self.policy.interface(output).addresses.iter().filter(|network| fits(network.addr()));
+        let beside = networks().find(|network| network.contains(&next_hop));
+        beside.or_else(|| networks().next()).map(ipnet::IpNet::addr)
+    }
+
     fn no_address(&mut self, kind: NatKind, interface: Option<InterfaceId>, rule: RuleRef) -> Verdict {
         self.trace.step(Step::NoNatAddress(kind, interface));
         self.rule = Some(rule);
         Verdict::Drop(DropReason::NoNatAddress)
     }
+}
+
+/// Such an address says nothing beyond its link.
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 
 fn loopback(like: IpAddr) -> IpAddr {

@@ -102,7 +102,12 @@ impl Policy {
             flow.destination
         ));
         let decision = self.decide(flow, entry, &mut Memory::observer(), &mut told);
-        let local = told.local.take();
+        // What table nat led to a listener was redirected as well.
+        let led = || match decision.verdict {
+            Verdict::Proxy { local, .. } => Some(local.to_string()),
+            _ => None,
+        };
+        let local = told.local.take().or_else(led);
         let listener = match decision.verdict {
             Verdict::Proxy { listener, .. } => listener.map(|listener| {
                 let Listener { address, port, .. } = self.listener(listener);

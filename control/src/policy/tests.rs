@@ -6,6 +6,7 @@ use super::*;
 use crate::config;
 
 mod hooks;
+mod nat;
 mod serve;
 mod walk;
 

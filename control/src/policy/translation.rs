@@ -100,6 +100,17 @@ impl NatRange {
         NatRange { addresses: Some((address, address)), ..self }
     }
 
+    /// The range with one port of it, where it has any: the flow's own if it may stay, the first, or with `--random`
+    /// one by chance.
+    #[must_use]
+    pub(super) fn with_port(self, own: u16, chance: u64) -> NatRange {
+        let Some((first, last)) = self.ports else { return self };
+        let count = u64::from(last.saturating_sub(first)) + 1;
+        let drawn = first + ((u64::from(chance as u32) * count) >> 32) as u16;
+        let port = if self.random || self.random_fully { drawn } else { self.port(own) };
+        NatRange { ports: Some((port, port)), ..self }
+    }
+
     /// The port a flow has after it, unless that is taken: its own where the range has it or says nothing.
     pub fn port(&self, own: u16) -> u16 {
         match self.ports {

@@ -19,7 +19,7 @@ pub(crate) fn ruleset(ruleset: &Ruleset, faults: &mut Faults) {
             walk.visit(at, faults);
         }
         bounds(table, &walk.known, faults);
-        hooks(table, &by_name, faults);
+        hooks(table, faults);
     }
 }
 
@@ -121,26 +121,16 @@ fn bounds(table: &Table, known: &[State], faults: &mut Faults) {
 
 /// Matches and targets that can stand only where a packet has what they need: in a built-in chain, and in those that
 /// are called from it.
-fn hooks(table: &Table, by_name: &HashMap<&str, usize>, faults: &mut Faults) {
+fn hooks(table: &Table, faults: &mut Faults) {
     for hook in table.kind.hooks() {
-        let Some(&start) = by_name.get(hook.name()) else { continue };
-        let mut reached = vec![false; table.chains.len()];
-        let mut open = vec![start];
-        while let Some(at) = open.pop() {
-            if std::mem::replace(&mut reached[at], true) {
-                continue;
-            }
-            for rule in &table.chains[at].rules {
-                if let Some((what, possible)) = misplaced(rule, table.kind, *hook) {
-                    let names = possible.iter().map(|hook| hook.name()).collect::<Vec<_>>().join(", ");
-                    let message = format!("{what} cannot stand in {}, only in {names}", hook.name());
-                    let message =
-                        if at == start { message } else { format!("{message}, from where this chain is called") };
-                    faults.add(rule.place.clone(), message);
-                }
-                if let Some(Target::Jump(name) | Target::Goto(name)) = &rule.target {
-                    open.extend(by_name.get(&**name));
-                }
+        for (chain, _) in table.chains.iter().zip(reached(table, *hook)).filter(|(_, reached)| *reached) {
+            for rule in &chain.rules {
+                let Some((what, possible)) = misplaced(rule, table.kind, *hook) else { continue };
+                let names = possible.iter().map(|hook| hook.name()).collect::<Vec<_>>().join(", ");
+                let message = format!("{what} cannot stand in {}, only in {names}", hook.name());
+                let called = &*chain.name != hook.name();
+                let message = if called { format!("{message}, from where this chain is called") } else { message };
+                faults.add(rule.place.clone(), message);
             }
         }
     }
@@ -169,4 +159,22 @@ fn misplaced(rule: &Rule, table: TableKind, hook: Hook) -> Option<(&'static str,
     };
     let placed = rule.criteria.matches.iter().filter_map(of_match).chain(of_target);
     placed.into_iter().find(|(_, possible)| !possible.contains(&hook))
+}
+
+/// The chains that a packet may come to from a hook, by their places.
+pub(super) fn reached(table: &Table, hook: Hook) -> Vec<bool> {
+    let by_name: HashMap<&str, usize> = table.chains.iter().enumerate().map(|(at, chain)| (&*chain.name, at)).collect();
+    let mut reached = vec![false; table.chains.len()];
+    let mut open: Vec<usize> = by_name.get(hook.name()).copied().into_iter().collect();
+    while let Some(at) = open.pop() {
+        if std::mem::replace(&mut reached[at], true) {
+            continue;
+        }
+        for rule in &table.chains[at].rules {
+            if let Some(Target::Jump(name) | Target::Goto(name)) = &rule.target {
+                open.extend(by_name.get(&**name));
+            }
+        }
+    }
+    reached
 }

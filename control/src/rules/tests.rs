@@ -158,6 +158,38 @@ fn wrong_rules_are_refused_at_their_column() {
 }
 
 #[test]
+fn what_table_nat_cannot_do_is_a_fault_when_it_is_loaded() {
+    let said = |rules: &str| {
+        let (mut faults, mut warnings) = (Faults::new(), Faults::new());
+        let text = format!("*nat\n:U -\n{rules}\nCOMMIT\n");
+        parse(&Source::file("r", &text), &Macros::default(), &mut faults, &mut warnings);
+        faults.to_string()
+    };
+    for served in [
+        "-A PREROUTING -j REDIRECT",
+        "-A PREROUTING -p udp -j REDIRECT --to-ports 5-9 --random",
+        "-A OUTPUT -p tcp -j DNAT --to-destination 10.0.0.1:80",
+        "-A POSTROUTING -p icmp -j SNAT --to-source 10.0.0.1:5-9 --random-fully",
+        "-A POSTROUTING -j MASQUERADE",
+        // Reached from where it can be done only.
+        "-A PREROUTING -j U\n-A U -j REDIRECT",
+        "-A POSTROUTING -j U\n-A U -j SNAT --to-source fd00::1",
+    ] {
+        assert_eq!(said(served), "", "{served}");
+    }
+    for (written, fault) in [
+        ("-A OUTPUT -j REDIRECT", "r:3: REDIRECT in OUTPUT is not served in this version\n    hint: it leads back"),
+        ("-A OUTPUT -p tcp -j U\n-A U -j REDIRECT", "r:4: REDIRECT in OUTPUT is not served"),
+        ("-A INPUT -j SNAT --to-source 10.0.0.1", "r:3: SNAT in INPUT is not served"),
+        ("-A PREROUTING -j DNAT --to-destination 127.0.0.1", "r:3: DNAT to a loopback address is not served"),
+        ("-A PREROUTING -p icmp -j REDIRECT --to-ports 5", "r:3: a new destination port for other protocols"),
+        ("-A POSTROUTING -p sctp -j MASQUERADE --to-ports 5", "r:3: a new source port for other protocols"),
+    ] {
+        assert!(said(written).contains(fault), "{written}\n  expected {fault}\n  said     {}", said(written));
+    }
+}
+
+#[test]
 fn tables_chains_and_policies() {
     let text = "# a comment\n*filter\n:INPUT DROP [1:2]\n:FORWARD ACCEPT [0:0]\n:LO - [0:0]\n-N LO2\n-P FORWARD DROP\n[3:4] -A LO -j RETURN\n-I LO -j DROP\n-I LO 2 -j ACCEPT\nCOMMIT\n\n*tproxy\n-A PREROUTING -p tcp -j TPROXY --on-port 50080\n-A PREROUTING -p udp -j TPROXY --on-port 0 --on-ip fd00::1\nCOMMIT\n# done\n";
     let canonical = "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT ACCEPT [0:0]\n:LO - [0:0]\n:LO2 - [0:0]\n-A LO -j DROP\n-A LO -j ACCEPT\n-A LO -j RETURN\nCOMMIT\n*tproxy\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A PREROUTING -p tcp -j TPROXY --on-port 50080 --on-ip 0.0.0.0\n-A PREROUTING -p udp -j TPROXY --on-port 0 --on-ip fd00::1\nCOMMIT\n";

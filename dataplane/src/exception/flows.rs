@@ -17,6 +17,7 @@ use control::policy::{Holds, InterfaceId};
 use slotmap::new_key_type;
 use tcp::Instant;
 
+use super::translated::Translation;
 use crate::classify::is_opening;
 use crate::counters::Counter;
 use crate::flow::tracking::Direction;
@@ -54,6 +55,8 @@ pub struct LocalFlow {
     pub(super) generation: u64,
     /// What each side has acknowledged last: the sequence number at which it believes a reset.
     pub(super) acknowledged: [Option<tcp::SeqNumber>; 2],
+    /// What table nat made of it; none: it is as it is.
+    pub(super) translation: Option<Translation>,
     /// What it takes up in the counts of `-m connlimit`, until it is gone.
     _holds: Option<Holds>,
 }
@@ -193,6 +196,9 @@ impl<N: Nic> Worker<N> {
             return;
         }
         self.follow_local(now, local, direction, arrival.ip);
+        if self.translated_local_packet(now, local, direction, arrival) {
+            return;
+        }
         self.datagram_to_kernel(now, arrival);
     }
 
@@ -239,6 +245,7 @@ impl<N: Nic> Worker<N> {
             expires,
             generation: self.policy.generation(),
             acknowledged: [None; 2],
+            translation: None,
             _holds: self.memory.take_holds(),
         });
         self.exceptions.flows[local].hear(Direction::Original, ip);
@@ -292,8 +299,17 @@ impl<N: Nic> Worker<N> {
     }
 
     /// An ICMP error from the network about what a program has sent.
-    pub(crate) fn local_related(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) {
+    pub(crate) fn local_related(
+        &mut self,
+        now: Instant,
+        local: LocalKey,
+        answers: Direction,
+        arrival: &Arrival<'_, N::Frame>,
+    ) {
         self.counters.count(Counter::IcmpDelivered);
+        if self.translated_local_error(now, local, answers, arrival) {
+            return;
+        }
         self.datagram_to_kernel(now, arrival);
     }
 
@@ -338,8 +354,8 @@ impl<N: Nic> Worker<N> {
             age_ms: (now - flow.started).as_millis() as u64,
             idle_ms: (now - flow.last).as_millis() as u64,
             generation: flow.generation,
-            translated_source: None,
-            translated_destination: None,
+            translated_source: flow.translation.and_then(|translation| translation.shown()[0]),
+            translated_destination: flow.translation.and_then(|translation| translation.shown()[1]),
             mark: 0,
             connmark: 0,
             client: None,

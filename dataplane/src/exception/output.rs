@@ -6,7 +6,7 @@
 //! of whom the packet was for: from an address of ours the kernel would not believe it.
 //!
 //! What the kernel has cut is put together for the decision, and cut again. Left out: connections that table tproxy
-//! takes (loading says so; they end here, counted: never unproxied), translation.
+//! takes (loading says so; they end here, counted: never unproxied).
 
 use control::policy::{Nat, NoTrace, RejectKind, Verdict};
 use tcp::Instant;
@@ -77,10 +77,16 @@ impl<N: Nic> Worker<N> {
             Transport::Icmp(icmp::Message::Error(error)) if self.is_about_local(interface, &error.quote) => {
                 self.wire(arrival);
             }
-            Transport::Icmp(icmp::Message::Error(_)) => self.counters.count(Counter::IcmpUnmatched),
+            Transport::Icmp(icmp::Message::Error(error)) => {
+                if !self.translated_output_error(now, arrival, &error.quote) {
+                    self.counters.count(Counter::IcmpUnmatched);
+                }
+            }
             _ if is_to_group(arrival.packet.link.destination) => {
-                if self.may_leave(now, arrival) {
-                    self.wire(arrival);
+                match self.may_leave(now, arrival) {
+                    Some(nat) if nat != Nat::default() => self.counters.count(Counter::NatUnserved),
+                    Some(_) => self.wire(arrival),
+                    None => {}
                 }
                 self.memory.release_holds();
             }
@@ -99,13 +105,24 @@ impl<N: Nic> Worker<N> {
                     return self.refuse_program(arrival);
                 }
                 self.follow_local(now, local, direction, ip);
-                return self.wire(arrival);
+                if !self.translated_output_packet(now, local, direction, arrival) {
+                    self.wire(arrival);
+                }
+                return;
             }
             self.end_local(local);
         }
-        let reply = Key::new(interface, ip.protocol, ip.destination_socket(), ip.source_socket());
-        if self.may_leave(now, arrival) && self.note_local(now, arrival, key, reply).is_some() {
-            self.wire(arrival);
+        if let Some(nat) = self.may_leave(now, arrival) {
+            match self.output_translation(arrival, &nat) {
+                Ok(Some(translation)) => self.open_output_translated(now, key, arrival, translation),
+                Ok(None) => {
+                    let reply = Key::new(interface, ip.protocol, ip.destination_socket(), ip.source_socket());
+                    if self.note_local(now, arrival, key, reply).is_some() {
+                        self.wire(arrival);
+                    }
+                }
+                Err(counter) => self.counters.count(counter),
+            }
         }
         self.memory.release_holds();
     }
@@ -130,8 +147,8 @@ impl<N: Nic> Worker<N> {
         });
     }
 
-    /// Asks OUTPUT, and does what it says if that is not to let the packet out.
-    fn may_leave(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) -> bool {
+    /// Asks OUTPUT, and does what it says if that is not to let the packet out; how it is to be translated if it is.
+    fn may_leave(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>) -> Option<Nat> {
         let flow = self.new_flow(now, arrival);
         self.memory.release_holds();
         let entry = self.table.lookup_foreign(flow.protocol, flow.destination, flow.source);
@@ -139,18 +156,17 @@ impl<N: Nic> Worker<N> {
         let decision = self.policy.decide_output(&flow, entry.as_ref(), &mut self.memory, &mut NoTrace);
         self.log_decision(now, &flow, &decision);
         match decision.verdict {
-            Verdict::Forward | Verdict::Local if decision.nat != Nat::default() => {
-                self.counters.count(Counter::NatUnserved);
-            }
-            Verdict::Forward => return true,
+            Verdict::Forward => return Some(decision.nat),
             // A group that the gateway is in itself: it is for the others there too.
-            Verdict::Local if is_to_group(arrival.packet.link.destination) => return true,
+            Verdict::Local if is_to_group(arrival.packet.link.destination) => return Some(decision.nat),
+            // Led back to the gateway: the kernel believes no packet from its own address.
+            Verdict::Local if decision.nat != Nat::default() => self.counters.count(Counter::NatUnserved),
             Verdict::Local => self.counters.count(Counter::LocalUnhandled),
             Verdict::Proxy { .. } => self.counters.count(Counter::KernelProxyUnserved),
             Verdict::Drop(reason) => self.counters.count(reason),
             Verdict::Reject(kind) => self.reject_program(now, arrival, kind),
         }
-        false
+        None
     }
 
     /// REJECT: the program is told.

@@ -25,11 +25,11 @@ mod translated;
 
 pub use datagram::udp;
 pub use discovery::{Advertisement, arp, neighbour_advertisement, neighbour_solicitation};
-pub use forwarded::{age, forwarded};
+pub use forwarded::{age, carried, forwarded};
 pub use message::{QUOTE_MAX, echo_reply, icmp_error, quote_tcp};
 pub use piece::{Cut, piece};
 pub use segment::tcp;
-pub use translated::{Ends, restore, translate, translated, translated_error};
+pub use translated::{Ends, restore, translate, translate_error, translated, translated_error};
 
 /// Link layer of a frame to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl IpOut {
 }
 
 impl LinkOut {
-    fn header_len(&self) -> usize {
+    pub(crate) fn header_len(&self) -> usize {
         ethernet::HEADER_LEN + if self.vlan.is_some() { ethernet::TAG_LEN } else { 0 }
     }
 

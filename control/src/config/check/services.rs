@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Places, addresses, leads_to, redirecting};
+use super::{Places, addresses, leads_to, redirecting, rules};
 use crate::config::Config;
 use crate::faults::{Faults, Place};
 use crate::policy::zones::{Direction, lineage, permitted};
-use crate::policy::{Choice, Kind, PolicyRule, ServiceId, ZoneId};
-use crate::rules::Target;
+use crate::policy::{Choice, Kind, Listener, PolicyRule, ServiceId, ZoneId};
+use crate::rules::{AddressRange, TableKind, Target};
 
 /// Every listener is reached by a rule, and its services by some pair of zones.
 pub(super) fn listeners(config: &Config, places: &Places, warnings: &mut Faults) {
@@ -17,6 +17,7 @@ pub(super) fn listeners(config: &Config, places: &Places, warnings: &mut Faults)
             Some(Target::Tproxy { port, address, .. }) => leads_to(port, address, listener),
             _ => false,
         });
+        let redirected = redirected || translated_to(config, listener);
         if !redirected {
             let message = format!("no TPROXY rule leads to the listener at port {}", listener.port);
             warnings.add_hint(
@@ -38,6 +39,21 @@ pub(super) fn listeners(config: &Config, places: &Places, warnings: &mut Faults)
             }
         }
     }
+}
+
+/// DNAT or REDIRECT leads to the listener.
+fn translated_to(config: &Config, listener: &Listener) -> bool {
+    let rules = config.rules.table(TableKind::Nat).into_iter().flat_map(rules);
+    let fits = |ports: Option<(u16, u16)>| ports.is_none_or(|(first, last)| (first..=last).contains(&listener.port));
+    let own = |range: AddressRange| {
+        addresses(config)
+            .any(|own| (range.first..=range.last).contains(&own) && listener.address.is_none_or(|at| at == own))
+    };
+    rules.into_iter().any(|rule| match rule.target {
+        Some(Target::Redirect(to)) => fits(to.ports),
+        Some(Target::Dnat(to)) => fits(to.ports) && to.addresses.is_some_and(own),
+        _ => false,
+    })
 }
 
 /// Some client's zone permits the service outbound and some server's inbound; of named zones, those, or one below.

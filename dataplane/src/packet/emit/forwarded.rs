@@ -14,13 +14,22 @@ const IPV6_HOP_LIMIT: usize = 7;
 /// # Errors
 /// [`Full`]: it does not fit the frame.
 pub fn forwarded<F: Frame>(frame: &mut F, link: &LinkOut, datagram: &[u8]) -> Result<(), Full> {
+    carried(frame, link, datagram)?;
+    age(&mut frame.data_mut()[link.header_len()..]);
+    Ok(())
+}
+
+/// Writes `datagram` behind a new Ethernet header, and nothing else.
+///
+/// # Errors
+/// [`Full`]: it does not fit the frame.
+pub fn carried<F: Frame>(frame: &mut F, link: &LinkOut, datagram: &[u8]) -> Result<(), Full> {
     let l2 = link.header_len();
     frame.push(&[0; ethernet::HEADER_LEN + ethernet::TAG_LEN][..l2])?;
     frame.push(datagram)?;
     let (header, ip) = frame.data_mut().split_at_mut(l2);
     let v6 = ip.first().is_some_and(|first| first >> 4 == 6);
     link.write(header, if v6 { ethernet::IPV6 } else { ethernet::IPV4 });
-    age(ip);
     Ok(())
 }
 

@@ -171,10 +171,17 @@ pub fn translated_error<F: Frame>(
         return Err(Full);
     }
     let packet = frame.data_mut().get_mut(l2..).ok_or(Full)?;
+    if translate_error(packet, transport, addresses, quoted) { Ok(()) } else { Err(Full) }
+}
+
+/// The same in place, in a datagram that is all there. False: it is no ICMP error.
+pub fn translate_error(packet: &mut [u8], transport: usize, addresses: (IpAddr, IpAddr), quoted: &Ends) -> bool {
     let outer = Ends { source: SocketAddr::new(addresses.0, 0), destination: SocketAddr::new(addresses.1, 0) };
-    let (header, message) = packet.split_at_mut_checked(transport).ok_or(Full)?;
-    write_addresses(header, &outer).ok_or(Full)?;
-    let quote = message.get_mut(icmp::HEADER_LEN..).ok_or(Full)?;
+    let Some((header, message)) = packet.split_at_mut_checked(transport) else { return false };
+    if write_addresses(header, &outer).is_none() {
+        return false;
+    }
+    let Some(quote) = message.get_mut(icmp::HEADER_LEN..) else { return false };
     restore(quote, quoted);
     let v6 = addresses.0.is_ipv6();
     let protocol = if v6 { PROTOCOL_ICMPV6 } else { PROTOCOL_ICMP };
@@ -182,7 +189,7 @@ pub fn translated_error<F: Frame>(
     message[2..4].fill(0);
     let sum = ::tcp::checksum::finish(::tcp::checksum::sum(message, pseudo));
     message[2..4].copy_from_slice(&sum.to_be_bytes());
-    Ok(())
+    true
 }
 
 /// Gives a quoted packet its former ends, as far as it is quoted.
