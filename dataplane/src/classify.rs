@@ -147,7 +147,7 @@ impl<N: Nic> Worker<N> {
     /// the name of whom the packet was sent to, so a translated destination needs no translating back.
     fn local_service(&mut self, now: Instant, key: Key, arrival: &Arrival<'_, N::Frame>, nat: &Nat) {
         match &arrival.ip.kind {
-            Transport::Icmp(icmp::Message::EchoRequest(echo)) => self.echo(now, arrival, echo),
+            Transport::Icmp(icmp::Message::EchoRequest(echo)) => self.echo(now, arrival, echo, nat),
             // The policy takes all link-local addresses for ours; the wire may have sent us another's.
             _ if is_link_local(arrival.ip.destination)
                 && !self.routes.is_own_on(arrival.interface, arrival.ip.destination) =>

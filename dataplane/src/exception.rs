@@ -249,9 +249,12 @@ impl<N: Nic> Worker<N> {
         }
         let port = device.port;
         let Some(mut frame) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
-        if !copy(&mut frame, bytes, None, packet.link.ethertype, carried)
-            || !frame.data_mut().get_mut(MAC_ADDRESSES_LEN + 2..).is_some_and(change)
-        {
+        let written = copy(&mut frame, bytes, None, packet.link.ethertype, carried);
+        if written && !packet.link.destination.is_group() {
+            // What came by another interface's wire is for that one's station.
+            frame.data_mut()[..6].copy_from_slice(&self.interfaces.get(interface).mac.0);
+        }
+        if !written || !frame.data_mut().get_mut(MAC_ADDRESSES_LEN + 2..).is_some_and(change) {
             return self.counters.count(Counter::FrameFull);
         }
         self.counters.count(Counter::ToKernel);

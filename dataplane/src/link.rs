@@ -14,7 +14,7 @@ use crate::route::NextHop;
 use crate::socket::Leg;
 use crate::step::Step;
 use crate::worker::{Arrival, Worker};
-use control::policy::InterfaceId;
+use control::policy::{InterfaceId, Nat};
 
 impl<N: Nic> Worker<N> {
     /// Says on every interface which addresses are ours, so that neighbours replace what they remember.
@@ -50,9 +50,10 @@ impl<N: Nic> Worker<N> {
     }
 
     /// An echo request to one of our addresses, which the filter lets in.
-    pub(crate) fn echo(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>, echo: &icmp::Echo) {
+    pub(crate) fn echo(&mut self, now: Instant, arrival: &Arrival<'_, N::Frame>, echo: &icmp::Echo, nat: &Nat) {
         let station = station(&self.interfaces, &self.routes, arrival.interface);
-        let answer = self.local.handle_echo(now, &station, &arrival.packet.link, arrival.ip, echo);
+        let meant = nat.destination.and_then(|range| range.address()).unwrap_or(arrival.ip.destination);
+        let answer = self.local.handle_echo(now, &station, &arrival.packet.link, arrival.ip, echo, meant);
         self.answer_locally(arrival.interface, answer, arrival.data());
     }
 

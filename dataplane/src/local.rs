@@ -191,7 +191,8 @@ impl Local {
         Answer::Reply(Reply::Advertisement { to, destination: source, message })
     }
 
-    /// An echo request to an own address.
+    /// An echo request to an own address, `meant`; where that is a translation it is answered in the name of whom it was
+    /// sent to.
     pub fn handle_echo(
         &mut self,
         now: Instant,
@@ -199,10 +200,11 @@ impl Local {
         link: &Link,
         ip: &Ip,
         echo: &icmp::Echo,
+        meant: IpAddr,
     ) -> Answer {
         // Those to groups are not answered: RFC 1122 3.2.2.6 leaves that open, and a smurf attack lives on it.
         let routes = station.routes;
-        if !(routes.is_own(ip.destination) || routes.is_own_on(station.interface, ip.destination)) {
+        if !(routes.is_own(meant) || routes.is_own_on(station.interface, meant)) {
             return Answer::Silent(Ending::NotForUs);
         }
         if ip.source.is_unspecified() || routes.is_own(ip.source) || routes.is_subnet_broadcast(ip.source) {

@@ -41,7 +41,7 @@ impl Gateway {
                     self.local.handle_neighbour(NOW, &station, &packet.link, ip, message, &mut self.neighbours)
                 }
                 Transport::Icmp(icmp::Message::EchoRequest(echo)) => {
-                    self.local.handle_echo(NOW, &station, &packet.link, ip, echo)
+                    self.local.handle_echo(NOW, &station, &packet.link, ip, echo, ip.destination)
                 }
                 other => panic!("not for local: {other:?}"),
             },
