@@ -31,6 +31,7 @@ mod interop;
 mod iptables;
 mod limits;
 mod local;
+mod nat;
 mod node;
 mod operation;
 mod operator;

@@ -14,7 +14,7 @@
 //! time does not count. Where the two differ on purpose stands in `verdicts/exceptions.txt`, and they must differ so.
 //!
 //! Left out: `connlimit` (Linux forgets dropped connections some jiffies later), sets (the tool that makes them is not
-//! installed everywhere), TPROXY beside table nat (Linux asks it about what TPROXY took, Limpid does not), `time` (their clocks are not one), OUTPUT (a proxy's leg is no connection of a Linux program).
+//! installed everywhere), `time` (their clocks are not one), OUTPUT (a proxy's leg is no connection of a Linux program).
 //! `LIMPID_VERDICTS` is the number of rule sets of each family, `LIMPID_SEED` the seed of the first.
 
 mod exceptions;

@@ -232,7 +232,7 @@ fn a_program_gives_way_to_a_flow_that_has_its_port() {
         let [(first, ..), (second, ..)] = &said[..] else { panic!("{said:?}, {}", town.world.gateway.state()) };
         assert_eq!(*first, socket(&at(own, 5_000)));
         assert!(first.ip() == second.ip() && first.port() != second.port());
-        for (to, text) in [(first, b"to the client"), (second, b"to a program")] {
+        for (to, text) in [(first, &b"to the client"[..]), (second, &b"to a program"[..])] {
             say(&mut town.world, town.router, &meant, &to.to_string(), text);
         }
         soon(&mut town);

@@ -40,7 +40,10 @@ pub(crate) fn read(text: &str) -> Vec<Exception> {
             _ => rules.extend([line, "\n"]),
         }
     }
-    exceptions.into_iter().map(|(exception, rules)| Exception { rules: Rules::read(&rules), ..exception }).collect()
+    exceptions
+        .into_iter()
+        .map(|(exception, rules)| Exception { rules: Rules { whole: true, ..Rules::read(&rules) }, ..exception })
+        .collect()
 }
 
 /// `DEVICE PROTOCOL SOURCE DESTINATION`.

@@ -30,6 +30,8 @@ enum Mode {
     Modern,
     /// TPROXY in a table of its own.
     Tproxy,
+    /// REDIRECT to where a proxy listens.
+    Listener,
 }
 
 pub(crate) struct Maker {
@@ -42,6 +44,8 @@ pub(crate) struct Maker {
     pub(super) table: &'static str,
     pub(super) hook: &'static str,
     mode: Mode,
+    /// There is a table nat, be it beside a redirection.
+    pub(super) nat: bool,
     /// Groups that have got names, and sets that were made, for no name may come twice.
     pub(super) names: u32,
     pub(super) sets: u32,
@@ -51,13 +55,15 @@ impl Maker {
     pub(crate) fn new(family: Family) -> Maker {
         let random = ChaCha8Rng::seed_from_u64(0);
         let used = HashSet::new();
-        Maker { family, random, used, next: 0, table: "", hook: "", mode: Mode::Plain, names: 0, sets: 0 }
+        Maker { family, random, used, next: 0, table: "", hook: "", mode: Mode::Plain, nat: false, names: 0, sets: 0 }
     }
 
     /// A rule set, and packets for it.
     pub(crate) fn set(&mut self, seed: u64, packets: usize) -> (Rules, Vec<Packet>) {
         self.random = ChaCha8Rng::seed_from_u64(seed);
-        self.mode = [Mode::Plain, Mode::Nat, Mode::Nat, Mode::Modern, Mode::Tproxy][self.below(5)];
+        let modes = [Mode::Plain, Mode::Nat, Mode::Nat, Mode::Nat, Mode::Listener, Mode::Modern, Mode::Tproxy];
+        self.mode = self.of(&modes);
+        self.nat = matches!(self.mode, Mode::Nat | Mode::Listener) || self.redirects() && self.chance(60);
         self.sets += 1;
         let rules = self.rules();
         (rules, (0..packets).map(|_| self.packet()).collect())
@@ -87,16 +93,22 @@ impl Maker {
         if self.chance(70) || self.mode == Mode::Modern {
             let all = &["PREROUTING", "INPUT", "FORWARD", "POSTROUTING"][..];
             // Behind a redirection comes a proxy's leg, which is no packet that Linux has.
-            tables.push(self.table("mangle", if self.redirects() { &all[..3] } else { all }));
+            tables.push(self.table("mangle", if self.proxies() { &all[..3] } else { all }));
         }
         if self.mode == Mode::Tproxy {
             tables.push(self.table("tproxy", &["PREROUTING"]));
         }
-        if self.mode == Mode::Nat {
-            tables.push(self.table("nat", &["PREROUTING", "INPUT", "POSTROUTING"]));
+        if self.nat {
+            let all = &["PREROUTING", "INPUT", "POSTROUTING"][..];
+            tables.push(self.table("nat", if self.proxies() { &all[..2] } else { all }));
         }
         tables.push(self.table("filter", &["INPUT", "FORWARD"]));
-        Rules { tables }
+        Rules { tables, whole: false }
+    }
+
+    /// Have some flows a proxy's leg?
+    fn proxies(&self) -> bool {
+        self.redirects() || self.mode == Mode::Listener
     }
 
     pub(super) fn redirects(&self) -> bool {
@@ -214,7 +226,7 @@ impl Maker {
             0 | 1 => self.own(),
             2 if self.v4() => self.of(&["10.0.1.255", "255.255.255.255", "224.0.0.1"]).parse().expect("an address"),
             // Linux' REDIRECT looks for an address of the group's scope, and there is none.
-            2 if self.mode != Mode::Nat => "ff02::1".parse().expect("an address"),
+            2 if !self.nat => "ff02::1".parse().expect("an address"),
             _ => {
                 let network = self.of(&[2, 2, 3, 7]);
                 let host = self.of(&[50, 51, 60, 130]);
@@ -324,11 +336,18 @@ impl Maker {
         };
         let literal = SocketAddr::new(address, 1).to_string();
         let bare = &literal[..literal.len() - 2];
-        match self.below(6) {
+        match self.below(8) {
             0 => ("-j ACCEPT".to_owned(), false),
             1 => ("-j REDIRECT".to_owned(), false),
+            2 if self.mode == Mode::Listener => ("-j REDIRECT --to-ports 50080".to_owned(), true),
             2 => (format!("-j REDIRECT --to-ports {}", self.of(&["8080", "1000-1005"])), true),
             3 => (format!("-j DNAT --to-destination {bare}:{}", self.of(&["80", "8080", "3000-3010"])), true),
+            4 => (format!("-j DNAT --to-destination {bare}:{}", self.of(&["3000-3010/80", "7-65535/2000"])), true),
+            5 if self.mode == Mode::Listener => {
+                let own = SocketAddr::new(self.own(), 50_080);
+                (format!("-j DNAT --to-destination {own}"), true)
+            }
+            5 => ("-j DNAT --to-destination :8080".to_owned(), true),
             _ => (format!("-j DNAT --to-destination {address}"), false),
         }
     }
@@ -337,11 +356,13 @@ impl Maker {
         let address = self.family.address(2, self.random.random_range(90..93));
         let literal = SocketAddr::new(address, 1).to_string();
         let bare = &literal[..literal.len() - 2];
-        match self.below(6) {
+        let how = self.of(&["", "", " --random", " --random-fully"]);
+        match self.below(7) {
             0 => ("-j ACCEPT".to_owned(), false),
             1 if hook == "POSTROUTING" => ("-j MASQUERADE".to_owned(), false),
-            2 if hook == "POSTROUTING" => ("-j MASQUERADE --to-ports 20000-40000".to_owned(), true),
-            3 => (format!("-j SNAT --to-source {bare}:20000-40000"), true),
+            2 if hook == "POSTROUTING" => (format!("-j MASQUERADE --to-ports 20000-40000{how}"), true),
+            3 => (format!("-j SNAT --to-source {bare}:20000-40000{how}"), true),
+            4 => (format!("-j SNAT --to-source {address} --persistent"), false),
             _ => (format!("-j SNAT --to-source {address}"), false),
         }
     }
@@ -350,7 +371,7 @@ impl Maker {
         let icmp = if self.v4() { ICMP } else { ICMPV6 };
         // Two flows without ports that become alike by translation are one too many, and Linux drops the second.
         let all = [TCP, TCP, TCP, TCP, UDP, UDP, UDP, icmp, icmp, OTHERS[0], OTHERS[1]];
-        let protocol = self.of(if self.mode == Mode::Nat { &all[..9] } else { &all });
+        let protocol = self.of(if self.nat { &all[..9] } else { &all });
         let ported = matches!(protocol, TCP | UDP);
         let (mut source, destination) = (self.client(), self.server());
         let mut port = self.fresh(protocol);

@@ -73,7 +73,7 @@ pub(crate) fn decide(family: Family, rules: &Rules, packets: &[Packet]) -> (Outc
     // Where Linux walks the tables as one chain, their policies are not told apart.
     let tproxy = rules.has("tproxy");
     // A proxy's leg, which goes through POSTROUTING, is no packet of Linux'.
-    let redirects = tproxy || rules.for_limpid().contains("-j TPROXY");
+    let redirects = tproxy || rules.for_limpid().contains("50080");
     for (at, table, chain, _) in policy.built_in_chains() {
         let one = tproxy && chain == "PREROUTING" && matches!(table, TableKind::Mangle | TableKind::Tproxy);
         if !one && chain != "OUTPUT" && !(redirects && chain == "POSTROUTING") {

@@ -239,7 +239,8 @@ impl Left {
         let own = self.source.port();
         self.source = translated(self.source, range, ported);
         if ported && range.kind != NatKind::Dnat {
-            self.ports = range.ports.filter(|(first, last)| !(*first..=*last).contains(&own));
+            let drawn = range.random || range.random_fully;
+            self.ports = range.ports.filter(|(first, last)| drawn || !(*first..=*last).contains(&own));
         }
         self
     }

@@ -1,7 +1,8 @@
 //! A rule set in the form that both sides are given it in: Limpid's own, and translated for iptables-restore.
 //!
 //! Every rule gets its number as a comment, by which its counters are found again. Linux has no table tproxy and no match
-//! of that name: the table's PREROUTING is walked at the end of mangle's, and the match is `-m socket --transparent`. All
+//! of that name: the table's PREROUTING is walked at the end of mangle's, and the match is `-m socket --transparent`. What
+//! TPROXY took does not come to table nat here, so it is let pass there first (`exceptions.txt` has both without). All
 //! four tables of Linux are given each time, so that nothing stays of the set before; what the kernel itself would say
 //! (answers, errors, solicitations) is dropped in raw OUTPUT, where nothing is compared.
 
@@ -11,6 +12,8 @@ use std::fmt::Write as _;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rules {
     pub(crate) tables: Vec<Table>,
+    /// Linux is asked these and no others: its table nat sees what TPROXY took.
+    pub(crate) whole: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +30,9 @@ pub(crate) const TO_PROXY: &str = " --tproxy-mark 0x80000000/0x80000000";
 /// What Linux walks in the place of mangle's PREROUTING, and behind it, where there is a table tproxy.
 const MANGLE: &str = "limpid-mangle";
 const TPROXY: &str = "limpid-tproxy";
+/// What TPROXY took, in Linux' table nat: by its mark; mangle INPUT may have changed that, and not the socket.
+const TAKEN: &str = "-A PREROUTING -m mark --mark 0x80000000/0x80000000 -j ACCEPT\n\
+                     -A INPUT -m socket --transparent -j ACCEPT\n";
 
 impl Rules {
     /// A file's text, comments of rules left out.
@@ -76,6 +82,7 @@ impl Rules {
     /// As iptables-restore reads it.
     pub(crate) fn for_linux(&self) -> String {
         let tproxy = self.has("tproxy");
+        let takes = self.tables.iter().any(|table| table.rules.iter().any(|(_, rule)| rule.contains("-j TPROXY")));
         let mut parts = ["raw", "mangle", "nat", "filter"].map(|table| (table, String::new(), String::new()));
         self.numbered(|number, table, line| {
             let name = if table.name == "tproxy" { "mangle" } else { &*table.name };
@@ -112,6 +119,9 @@ impl Rules {
             }
             if table == "raw" {
                 rules.push_str("-A OUTPUT -j DROP\n");
+            }
+            if table == "nat" && !self.whole && takes {
+                rules.insert_str(0, TAKEN);
             }
             if table == "mangle" && tproxy {
                 for chain in [MANGLE, TPROXY] {
