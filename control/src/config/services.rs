@@ -83,6 +83,7 @@ fn service(name: &str, node: &Node, known: &Known<'_>, faults: &mut Faults) -> S
         dnat: None,
         limit_target_zones_to: Vec::new(),
         idle: IDLE,
+        total: None,
         connect_timeout: CONNECT_TIMEOUT,
         max_sessions: u32::MAX,
         module: None,
@@ -229,6 +230,7 @@ fn proxied(service: &mut Service, mapping: &mut Mapping<'_>, faults: &mut Faults
         number.map(Duration::from_secs)
     };
     service.idle = seconds("idle_s", "`idle_s`").unwrap_or(IDLE);
+    service.total = seconds("total_s", "`total_s`");
     service.connect_timeout = seconds("connect_timeout_s", "`connect_timeout_s`").unwrap_or(CONNECT_TIMEOUT);
     let (sessions, instances) = (mapping.get("max_sessions"), mapping.get("max_instances"));
     if let (Some(_), Some(node)) = (sessions, instances) {

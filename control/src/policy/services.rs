@@ -41,6 +41,8 @@ pub struct Service {
     pub limit_target_zones_to: Vec<ZoneId>,
     /// A session that moves no byte for so long ends.
     pub idle: Duration,
+    /// A session that lasts longer ends, whatever moves; none: it may go on.
+    pub total: Option<Duration>,
     /// A server that has not answered for so long counts as not there.
     pub connect_timeout: Duration,
     /// Sessions of this service at once; [`u32::MAX`] when the file sets no bound.
@@ -150,16 +152,16 @@ impl Proxy {
     /// Whether it can serve flows of this IP protocol.
     pub fn speaks(self, protocol: u8) -> bool {
         match self {
-            Proxy::Plug => matches!(protocol, TCP | UDP),
-            Proxy::Handoff | Proxy::Module(_) => protocol == TCP,
+            Proxy::Plug | Proxy::Handoff => matches!(protocol, TCP | UDP),
+            Proxy::Module(_) => protocol == TCP,
         }
     }
 
     /// What it speaks, for a sentence.
     pub fn protocols(self) -> String {
         match self {
-            Proxy::Plug => format!("{} and {}", protocol_name(TCP), protocol_name(UDP)),
-            Proxy::Handoff | Proxy::Module(_) => protocol_name(TCP).to_string(),
+            Proxy::Plug | Proxy::Handoff => format!("{} and {}", protocol_name(TCP), protocol_name(UDP)),
+            Proxy::Module(_) => protocol_name(TCP).to_string(),
         }
     }
 

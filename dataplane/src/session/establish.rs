@@ -152,7 +152,7 @@ impl<N: Nic> Worker<N> {
                 server_zone: zone(session.server_zone),
                 interface: Rc::from(self.interfaces.get(session.interface).name.as_str()),
                 idle: service.idle,
-                total: None,
+                total: service.total,
             },
         };
         let guard = EndGuard::new(&self.shared, key);

@@ -51,6 +51,9 @@ pub(super) struct ServiceSection {
     /// Seconds without a byte after which a session ends; default 600.
     #[schemars(range(min = 1, max = 2678400))]
     idle_s: Option<u32>,
+    /// Seconds after which a session ends, whatever moves; default none.
+    #[schemars(range(min = 1, max = 2678400))]
+    total_s: Option<u32>,
     /// Seconds that a server may take to answer; default 30.
     #[schemars(range(min = 1, max = 2678400))]
     connect_timeout_s: Option<u32>,
