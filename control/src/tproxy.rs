@@ -11,11 +11,13 @@
 //!   foreign addresses are taken) is kept outside the shared part.
 //! * An `ONCE` entry is claimed by compare-and-swap: of all cores that see it exactly one wins, and it is invisible
 //!   from that moment on. The writer takes the slot back later.
+//! * UDP flows are linked to the entry they came by, and end with it (`changes`).
 //!
 //! Left out: orphans. In the kernel an unassigned listener lives on until its last connection ends, because
 //! connections lean on the entry. Here every flow carries its own mapping, so an entry may go at once.
 
 mod atomic;
+mod changes;
 mod entry;
 mod index;
 pub mod limits;
@@ -23,6 +25,7 @@ mod slots;
 mod table;
 mod writer;
 
+pub use changes::Link;
 pub use entry::{Entry, Flags};
 pub use table::{Table, Wanted};
 pub use writer::{Audit, Claim, Full, Writer};

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use foldhash::fast::FixedState;
 
 use super::atomic::{AtomicUsize, Ordering};
+use super::changes::Changes;
 use super::entry::{Entry, Flags, Pattern, Seen, pack};
 use super::index::{Index, Likely};
 use super::limits::{ENTRIES_MAX, LOOKUP_BURST};
@@ -24,6 +25,8 @@ pub struct Table {
     pub(super) entries: AtomicUsize,
     /// Of those, entries with a remote; zero spares the first of two probes.
     pub(super) with_remote: AtomicUsize,
+    /// Changes that end flows.
+    pub(super) changes: Changes,
     hasher: FixedState,
 }
 
@@ -47,6 +50,7 @@ impl Table {
             by_local: Index::new(capacity),
             entries: AtomicUsize::new(0),
             with_remote: AtomicUsize::new(0),
+            changes: Changes::new(capacity),
             hasher: FixedState::with_seed(seed),
         }
     }

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::entry::{Entry, Flags, Handle};
 use super::table::Table;
-use crate::requests::Caller;
+use crate::requests::{Caller, UDP};
 
 /// One address of one protocol: what stands for a bound socket here.
 pub(crate) type Local = (u8, SocketAddr);
@@ -176,6 +176,9 @@ impl Writer {
         if !indexed(listed) && (indexed(&before) || indexed(&after)) {
             self.table.by_foreign.remove(hash, slot);
         }
+        if changed.is_some() {
+            self.changed(&after);
+        }
         Ok(changed.is_some())
     }
 
@@ -267,9 +270,17 @@ impl Writer {
     /// The opposite of [`Writer::place`]; None if a core was faster and the entry is no longer ours to move.
     fn displace(&mut self, entry: &Entry) -> Option<Flags> {
         let last = self.table.slots.retire(entry.handle)?;
+        self.changed(entry);
         self.unlist(entry);
         self.vacate(entry);
         Some(last)
+    }
+
+    /// Flows of datagrams that came by the entry as it was are over.
+    fn changed(&self, entry: &Entry) {
+        if entry.protocol == UDP {
+            self.table.changes.note(entry.handle.slot);
+        }
     }
 
     fn unlist(&self, entry: &Entry) {
