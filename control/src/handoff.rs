@@ -10,19 +10,22 @@
 //!
 //! What must hold: no core ever makes a system call for a program, waits for one, or holds more than
 //! [`limits::FLOW_PIECES`](crate::limits::FLOW_PIECES) of its pieces; a program that ends takes its entries with it; whoever
-//! is refused is told by an errno. Left out: UDP (bind answers EPROTONOSUPPORT), because sessions of datagrams have no
-//! way to a program yet.
+//! is refused is told by an errno. A socket of datagrams is one descriptor ([`datagram`], [`queue`]), whose packets begin
+//! with both addresses; its flows are the cores'.
 
 mod client;
+mod datagram;
 mod flow;
 mod link;
 mod programs;
+mod queue;
 mod socket;
 mod switch;
 mod wire;
 
 pub use client::{Accepted, Client, ClientError, Event};
-pub use link::{CoreEnd, FromFlow, ToFlow};
+pub use datagram::{Datagrams, Header};
+pub use link::{CoreEnd, FromFlow, FromSocket, ToFlow, ToSocket, cost};
 pub use wire::{Ask, PROTOCOL};
 
 pub(crate) use programs::open;

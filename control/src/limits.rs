@@ -183,6 +183,14 @@ pub const FLOW_PIECES: u32 = 32;
 /// [`FLOW_PIECES`] half a megabyte for a flow.
 pub const FLOW_PIECE_BYTES: usize = 16_384;
 
+/// Datagrams, and errors about them, under way between a core and a program in one direction of a socket, by
+/// [`cost`](crate::handoff::cost): what a socket of Linux holds (`rmem_default` and `wmem_default` are 208 KiB), and three of the
+/// longest. Beyond, the program's `write` blocks, and what comes for it is lost and counted.
+pub const SOCKET_ROOM: u32 = 256 << 10;
+
+/// What a datagram counts beyond its bytes, so that empty ones are bounded, too: a thousand of them.
+pub const DATAGRAM_OVERHEAD: u32 = 256;
+
 /// Messages of cores that are handled before flows' tasks get their turn.
 pub const HANDOFF_BATCH: usize = 1_024;
 

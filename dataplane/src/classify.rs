@@ -84,13 +84,16 @@ impl<N: Nic> Worker<N> {
         // What the flow before took up and did not keep, because it ended, is free again.
         self.memory.release_holds();
         let policy = Arc::clone(&self.policy);
+        let seen = self.table.changes();
         let entry = self.table.lookup_foreign(flow.protocol, flow.destination, flow.source);
+        self.linked.decided(entry.as_ref(), seen);
         let matched = entry.as_ref().map(entry_match);
         let decision = policy.decide(flow, matched.as_ref(), &mut self.memory, &mut NoTrace);
         let Some(entry) = entry else { return decision };
         if !claims || !takes(&decision) || self.claim(&entry) {
             return decision;
         }
+        self.linked.decided(None, seen);
         policy.decide(flow, None, &mut self.memory, &mut NoTrace)
     }
 

@@ -6,10 +6,16 @@
 //! the client meant. What makes them sessions is here: the service's and each client's share of the core, the idle time,
 //! the record at the end. TTL, DSCP and ECN go on as over a router; ICMP errors find the end they are about.
 //!
+//! A service of kind `proxy: handoff` gives its datagrams to a program ([`crate::handoff::datagrams`]): then the flow has one
+//! side on the wire. Flows that came by an entry end with it ([`linked`]).
+//!
 //! Entries with UNIDIR have each datagram rewritten one way, without a flow: whoever answers is a flow of his own.
 //! Left out: secondary sessions (Zorp's `secondary_sessions`). A server of a router's list counts as down when the
 //! network says so; silence is no refusal.
 
+pub(crate) mod linked;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +24,7 @@ use control::policy::{
     Decision, DropReason, ForgePort, ListenerId, NatRange, Policy, Proxy, RuleRef, Search, Service, ServiceId, Source,
     Verdict, ZoneId,
 };
-use control::tproxy::Flags;
+use control::tproxy::{Flags, Link};
 use proxy::{Outcome, Reason};
 use tcp::Instant;
 
@@ -26,6 +32,7 @@ use crate::counters::Counter;
 use crate::flow::Key;
 use crate::flow::tracking::Tracking;
 use crate::forward::ForwardKey;
+use crate::handoff::datagrams::Program;
 use crate::limits;
 use crate::nat::{self, Wish};
 use crate::nic::Nic;
@@ -50,9 +57,41 @@ pub struct Served {
     refused: Option<Reason>,
     /// It takes up room in the counts of its service and its client.
     counted: bool,
+    /// The program that is its other end.
+    pub(crate) program: Option<Program>,
+    /// The entries it came by, and its place among the flows that came by any.
+    pub(crate) links: [Option<Link>; 2],
+    place: Option<usize>,
 }
 
 impl Served {
+    pub(crate) fn new(
+        policy: &Arc<Policy>,
+        service: ServiceId,
+        listener: Option<ListenerId>,
+        decision: &Decision,
+        links: [Option<Link>; 2],
+    ) -> Self {
+        Self {
+            policy: Arc::clone(policy),
+            service,
+            listener,
+            client_zone: decision.client_zone,
+            server_zone: decision.server_zone,
+            rule: decision.rule,
+            refused: None,
+            counted: false,
+            program: None,
+            links,
+            place: None,
+        }
+    }
+
+    /// With a program as its other end.
+    pub(crate) fn with(self, program: Program) -> Self {
+        Self { program: Some(program), ..self }
+    }
+
     /// The service's settings.
     pub(crate) fn service(&self) -> &Service {
         self.policy.service(self.service)
@@ -62,6 +101,11 @@ impl Served {
     pub(crate) fn idle(&self) -> Duration {
         self.service().idle
     }
+
+    /// How long it may last.
+    pub(crate) fn total(&self) -> Option<Duration> {
+        self.service().total
+    }
 }
 
 /// How a service's datagrams leave.
@@ -70,6 +114,8 @@ struct Leg {
     ends: Ends,
     /// By an entry that wants no flow.
     unidirectional: bool,
+    /// The entry that gave it its source.
+    link: Option<Link>,
 }
 
 impl<N: Nic> Worker<N> {
@@ -81,14 +127,22 @@ impl<N: Nic> Worker<N> {
         arrival: &Arrival<'_, N::Frame>,
         decision: &Decision,
     ) {
-        let Verdict::Proxy { service, listener, .. } = decision.verdict else { return };
-        if self.policy.service(service).proxy() != Some(Proxy::Plug) {
-            return self.counters.count(DropReason::NoProxyForProtocol);
-        }
-        if let Err(counter) = self.admit(arrival, service).and_then(|()| self.admit_client(&key)) {
+        let Verdict::Proxy { service, listener, local } = decision.verdict else { return };
+        let entry = self.linked.take_decided();
+        if let Err(counter) = self.admit(arrival, service).and_then(|()| self.admit_client(key.source().ip())) {
             let flow = self.new_flow(now, arrival);
             self.log_refused(now, &flow, decision, counter);
             return self.counters.count(counter);
+        }
+        // One that is used up with its flow has nothing more to say about it.
+        let link = entry.filter(|(flags, _)| !flags.contains(Flags::ONCE)).map(|(_, link)| link);
+        match self.policy.service(service).proxy() {
+            Some(Proxy::Plug) => {}
+            Some(Proxy::Handoff) => {
+                let served = Served::new(&self.policy, service, listener, decision, [link, None]);
+                return self.open_to_program(now, key, arrival, decision, (Box::new(served), local));
+            }
+            None => return self.counters.count(DropReason::NoProxyForProtocol),
         }
         let leg = match self.datagram_leg(now, &key, (service, listener), decision) {
             Ok(leg) => leg,
@@ -97,26 +151,17 @@ impl<N: Nic> Worker<N> {
         if !listener.is_none_or(|listener| self.policy.accept(listener)) {
             return self.counters.count(Counter::ListenerOver);
         }
-        if leg.unidirectional {
+        if leg.unidirectional || entry.is_some_and(|(flags, _)| is_unidirectional(flags)) {
             self.counters.count(Counter::DatagramsUnidir);
             self.send_on(now, arrival, &leg.next_hop, Some(&leg.ends));
             return;
         }
-        let served = Box::new(Served {
-            policy: Arc::clone(&self.policy),
-            service,
-            listener,
-            client_zone: decision.client_zone,
-            server_zone: decision.server_zone,
-            rule: decision.rule,
-            refused: None,
-            counted: false,
-        });
-        self.open_flow(now, key, arrival, (&leg.next_hop, leg.ends), decision, Some(served));
+        let served = Served::new(&self.policy, service, listener, decision, [link, leg.link]);
+        self.open_flow(now, key, arrival, (&leg.next_hop, leg.ends), decision, Some(Box::new(served)));
     }
 
-    fn admit_client(&self, key: &Key) -> Result<(), Counter> {
-        let running = self.per_client.get(&key.source().ip()).copied().unwrap_or(0) as usize;
+    pub(crate) fn admit_client(&self, client: IpAddr) -> Result<(), Counter> {
+        let running = self.per_client.get(&client).copied().unwrap_or(0) as usize;
         let most = (self.capacity.sessions / limits::DATAGRAMS_PER_CLIENT_SHARE).max(1);
         if running >= most { Err(Counter::DatagramClientLimit) } else { Ok(()) }
     }
@@ -142,27 +187,31 @@ impl<N: Nic> Worker<N> {
             search: Search::default(),
         };
         let service = policy.service(service);
-        let (client, original) = (key.source(), key.destination());
+        let client = key.source();
         let (server, nat) = self.choose_server(now, &policy, &mut asking, proxy::Target::Original)?;
         let next_hop = self.routes.lookup(server.ip()).ok_or(Counter::NoRoute)?;
         let mut wish = wish(service, client, &next_hop, nat.source.as_ref())?;
         let mut source = self.free_source(PROTOCOL_UDP, &wish, server, next_hop.interface)?;
-        let listens = self.table.lookup_foreign(PROTOCOL_UDP, original, client);
-        let mut unidirectional = listens.is_some_and(|entry| is_unidirectional(entry.flags));
+        let (mut unidirectional, mut link) = (false, None);
         // The README's foreign connect: a bound address that an entry exchanges for a foreign one.
+        let seen = self.table.changes();
         if let Some(entry) = self.table.lookup_local(PROTOCOL_UDP, source)
-            && entry.flags.contains(Flags::CONNECT)
+            && !entry.mark_only()
             && entry.remote.is_none_or(|remote| remote == server)
-            && self.claim(&entry)
         {
-            unidirectional |= is_unidirectional(entry.flags);
             wish = match entry.foreign.port() {
                 0 => Wish { prefer: None, ..grouped(entry.foreign.ip(), client.port()) },
                 _ => Wish::exactly(entry.foreign),
             };
-            source = self.free_source(PROTOCOL_UDP, &wish, server, next_hop.interface)?;
+            // Claimed last: who is refused for want of a port has not used it up.
+            let foreign = self.free_source(PROTOCOL_UDP, &wish, server, next_hop.interface)?;
+            if self.claim(&entry) {
+                source = foreign;
+                unidirectional = is_unidirectional(entry.flags);
+                link = (!entry.flags.contains(Flags::ONCE)).then(|| entry.link(seen));
+            }
         }
-        Ok(Leg { next_hop, ends: nat::ends(PROTOCOL_UDP, source, server), unidirectional })
+        Ok(Leg { next_hop, ends: nat::ends(PROTOCOL_UDP, source, server), unidirectional, link })
     }
 
     /// The flow is in the table: it counts.
@@ -171,6 +220,9 @@ impl<N: Nic> Worker<N> {
         let client = forward.arrives[0].source.ip();
         let Some(served) = &mut forward.served else { return };
         served.counted = true;
+        if served.links.iter().any(Option::is_some) {
+            served.place = Some(self.linked.insert(key));
+        }
         self.serving += 1;
         *self.per_service.entry_ref(served.service().name.as_str()).or_insert(0) += 1;
         *self.per_client.entry(client).or_insert(0) += 1;
@@ -182,9 +234,11 @@ impl<N: Nic> Worker<N> {
         let now = self.shared.now.get();
         let Some(forward) = self.forwards.get_mut(key) else { return };
         let Some(served) = forward.served.take().filter(|served| served.counted) else { return };
-        let client = forward.arrives[0].source.ip();
+        let (client, server) = (forward.arrives[0].source.ip(), forward.arrives[1]);
         let answered = forward.tracking == Tracking::Udp { replied: true };
         let outcome = outcome(cut, served.refused.filter(|_| !answered), forward.bytes);
+        // A program that was met has no server; one that connects is met by nobody.
+        let meets = served.program.is_none() || forward.flows[1].is_some();
         let summary = SessionSummary {
             core: self.core,
             id: forward.id,
@@ -195,8 +249,8 @@ impl<N: Nic> Worker<N> {
             destination: forward.arrives[0].destination,
             client_local: forward.arrives[0].destination,
             started: self.unix_at_zero.saturating_add_unsigned(forward.started.as_micros() / 1_000_000),
-            server: Some(forward.arrives[1].source),
-            server_local: Some(forward.arrives[1].destination),
+            server: meets.then_some(server.source),
+            server_local: meets.then_some(server.destination),
             rule: served.rule.map(|rule| served.policy.rule(rule).place.to_string()),
             generation: served.policy.generation(),
             client_zone: served.client_zone.map(|id| served.policy.zone_name(id).to_owned()),
@@ -207,6 +261,15 @@ impl<N: Nic> Worker<N> {
             bytes_to_client: outcome.to_client,
             duration_ms: (now - forward.started).as_millis() as u64,
         };
+        let moved = served.place.and_then(|place| Some((place, self.linked.remove(place)?)));
+        if let Some((place, moved)) = moved
+            && let Some(served) = self.forwards.get_mut(moved).and_then(|forward| forward.served.as_mut())
+        {
+            served.place = Some(place);
+        }
+        if let Some(program) = &served.program {
+            self.handoff.sockets.forget(program);
+        }
         self.serving -= 1;
         if let Some(running) = self.per_service.get_mut(served.service().name.as_str()) {
             *running -= 1;
@@ -283,7 +346,7 @@ fn wish(
 }
 
 /// From this address, from a free port of the class of `like`.
-fn grouped(address: std::net::IpAddr, like: u16) -> Wish {
+fn grouped(address: IpAddr, like: u16) -> Wish {
     Wish { address, prefer: None, ports: Some(limits::port_class(like)) }
 }
 

@@ -16,13 +16,15 @@ use std::time::Duration;
 
 use control::mailbox::{FlowRecord, FromCore};
 use control::policy::{Decision, Holds, InterfaceId};
+use proxy::Reason;
 use slotmap::{SlotMap, new_key_type};
 use tcp::Instant;
 
 use crate::counters::Counter;
 use crate::datagrams::Served;
-use crate::flow::tracking::{Direction, Tracking, Update};
+use crate::flow::tracking::{Direction, Tracking, Update, View};
 use crate::flow::{FlowId, Key};
+use crate::handoff::datagrams::Program;
 use crate::limits;
 use crate::nic::Nic;
 use crate::packet::emit::Ends;
@@ -66,6 +68,76 @@ pub struct Forward {
 }
 
 impl Forward {
+    /// A flow whose one end is a program: its peer's packets have the key, and go in this direction.
+    pub(crate) fn of_program(
+        (id, generation): (u64, u64),
+        now: Instant,
+        key: &Key,
+        direction: Direction,
+        decision: &Decision,
+        (served, holds): (Box<Served>, Option<Holds>),
+    ) -> Self {
+        let arrives = Ends { source: key.source(), destination: key.destination() };
+        let other = arrives.reversed();
+        let mut forward = Self {
+            id,
+            protocol: key.protocol(),
+            interface: key.interface(),
+            arrives: if direction == Direction::Original { [arrives, other] } else { [other, arrives] },
+            tracking: Tracking::Udp { replied: false },
+            flows: [None; 2],
+            bytes: [0; 2],
+            started: now,
+            last: now,
+            expires: now,
+            generation,
+            mark: decision.mark,
+            connmark: decision.connmark,
+            served: Some(served),
+            _holds: holds,
+        };
+        forward.expires = now + forward.lifetime(now, limits::TRACK_UDP);
+        forward
+    }
+
+    /// The program that is its other end.
+    pub(crate) fn program(&self) -> Option<Program> {
+        self.served.as_ref().and_then(|served| served.program)
+    }
+
+    /// When it ends if nothing more is said.
+    pub(crate) fn expires(&self) -> Instant {
+        self.expires
+    }
+
+    /// The direction of what a program's peer says.
+    fn peers_direction(&self) -> Direction {
+        if self.flows[0].is_some() { Direction::Original } else { Direction::Reply }
+    }
+
+    /// So many bytes went to its program.
+    pub(crate) fn note(&mut self, now: Instant, bytes: usize) {
+        self.bytes[self.peers_direction() as usize] += bytes as u64;
+        self.last = now;
+    }
+
+    /// Its program said so many bytes.
+    pub(crate) fn said_by_program(
+        &mut self,
+        now: Instant,
+        bytes: usize,
+        key: ForwardKey,
+        wheel: &RefCell<Wheel<Timer>>,
+    ) {
+        let direction = self.peers_direction().reversed();
+        self.bytes[direction as usize] += bytes as u64;
+        self.last = now;
+        // A datagram always belongs to its flow.
+        if let Ok(Update::Live(lifetime)) = self.tracking.update(direction, View::Udp) {
+            self.prolong(now, lifetime, key, wheel);
+        }
+    }
+
     /// The policy that let it in.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
@@ -95,7 +167,8 @@ impl Forward {
         let Some(served) = &self.served else { return tracked };
         let spoken = self.tracking == Tracking::Udp { replied: true };
         let stream = spoken && now - self.started >= limits::DATAGRAMS_STREAM_AFTER;
-        served.idle().min(if stream { limits::DATAGRAMS_IDLE_STREAM } else { limits::DATAGRAMS_IDLE })
+        let idle = served.idle().min(if stream { limits::DATAGRAMS_IDLE_STREAM } else { limits::DATAGRAMS_IDLE });
+        served.total().map_or(idle, |total| idle.min((self.started + total) - now))
     }
 }
 
@@ -194,6 +267,10 @@ impl<N: Nic> Worker<N> {
         key: Key,
         arrival: &Arrival<'_, N::Frame>,
     ) {
+        if self.may_be_unlinked() && self.forwards.get(forward).is_some_and(|found| self.has_lost_its_entry(found)) {
+            self.end_by_entry(forward);
+            return self.classify(now, key, arrival);
+        }
         let Some(found) = self.forwards.get_mut(forward) else { return };
         match found.tracking.update(direction, arrival.ip) {
             Ok(Update::Live(lifetime)) => found.prolong(now, lifetime, forward, &self.shared.wheel),
@@ -203,6 +280,9 @@ impl<N: Nic> Worker<N> {
                 return self.classify(now, key, arrival);
             }
             Err(invalid) => return self.counters.count(invalid),
+        }
+        if found.program().is_some() {
+            return self.pass_to_program(now, forward, arrival);
         }
         self.pass(now, forward, direction, arrival);
     }
@@ -218,8 +298,11 @@ impl<N: Nic> Worker<N> {
 
     /// A flow is over: written down, by the record of its session or, where the operator wants that, by one of its own.
     pub(crate) fn end_forward(&mut self, key: ForwardKey) {
-        if self.forwards.get(key).is_some_and(|forward| forward.served.is_some()) {
-            self.datagrams_end(key, None);
+        if let Some(forward) = self.forwards.get(key)
+            && let Some(served) = &forward.served
+        {
+            let over = served.total().is_some_and(|total| self.shared.now.get() >= forward.started + total);
+            self.datagrams_end(key, over.then_some(Reason::TotalTimeout));
         } else if self.log.forwarded {
             self.log_forward(key);
         }

@@ -8,6 +8,7 @@
 
 mod carry;
 mod connect;
+pub(crate) mod datagrams;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -32,6 +33,7 @@ use crate::session::serve::EndGuard;
 use crate::stream::{CoreHost, SocketStream};
 use crate::worker::Worker;
 use carry::Carrier;
+use datagrams::Sockets;
 
 /// The flows of programs on this core.
 pub(crate) struct Handoff<P> {
@@ -47,6 +49,8 @@ pub(crate) struct Handoff<P> {
     stalled: Option<ToFlow>,
     /// Even ones are ours.
     next: u64,
+    /// Sockets of datagrams.
+    pub(crate) sockets: Sockets,
 }
 
 impl<P> Default for Handoff<P> {
@@ -59,6 +63,7 @@ impl<P> Default for Handoff<P> {
             over: Rc::default(),
             stalled: None,
             next: 0,
+            sockets: Sockets::default(),
         }
     }
 }
@@ -145,6 +150,7 @@ impl<N: Nic> Worker<N> {
         for flow in self.handoff.over.take() {
             self.handoff.pipes.remove(&flow);
         }
+        let ended = self.end_closed_sockets();
         let Some(end) = &self.handoff.end else { return 0 };
         let from_programs = end.from_programs.clone();
         for heard in 0..limits::PROGRAM_MESSAGES_PER_TURN {
@@ -152,12 +158,12 @@ impl<N: Nic> Worker<N> {
                 Some(message) => message,
                 None => match from_programs.try_recv() {
                     Ok(message) => message,
-                    Err(_) => return heard,
+                    Err(_) => return ended + heard,
                 },
             };
             self.handoff.stalled = self.hear_program(now, message);
             if self.handoff.stalled.is_some() {
-                return heard;
+                return ended + heard;
             }
         }
         limits::PROGRAM_MESSAGES_PER_TURN
@@ -191,6 +197,7 @@ impl<N: Nic> Worker<N> {
             ToFlow::Credit { flow, pieces } => self.handoff.change(flow, |pipe| pipe.credits += pieces),
             ToFlow::Finish { flow } => self.handoff.change(flow, |pipe| pipe.inbox.push_back(Inbound::Finish)),
             ToFlow::Abort { flow } => self.handoff.change(flow, |pipe| pipe.aborted = true),
+            ToFlow::Socket { socket, message } => self.hear_socket(now, socket, message),
         }
         None
     }

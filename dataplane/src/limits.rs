@@ -343,6 +343,9 @@ pub const IDLE_SLEEP: Duration = Duration::from_micros(50);
 /// How often the wall's clock is looked at: rules that ask for the time (`-m time`) count in seconds.
 pub const WALL_CLOCK_EVERY: Duration = Duration::from_secs(1);
 
+/// Flows whose entry or socket has changed that are looked at in a turn: a lookup in memory each.
+pub const LINKED_PER_TURN: usize = 256;
+
 /// Messages of programs that are handled in a turn: as many as a burst of packets for each of four ports.
 pub const PROGRAM_MESSAGES_PER_TURN: usize = 128;
 

@@ -21,6 +21,7 @@ use slotmap::SlotMap;
 use tcp::{Instant, IsnGenerator};
 
 use crate::counters::{Counter, Counters};
+use crate::datagrams::linked::Linked;
 use crate::exception::Exceptions;
 use crate::flow::{self, Key};
 use crate::forward::Forwards;
@@ -95,6 +96,8 @@ pub struct Worker<N: Nic> {
     pub(crate) per_service: HashMap<String, u32, FixedState>,
     /// UDP sessions, by client.
     pub(crate) per_client: HashMap<IpAddr, u32, FixedState>,
+    /// UDP sessions that came by an entry.
+    pub(crate) linked: Linked,
     pub(crate) reassembly: Reassembly,
     pub(crate) forwards: Forwards,
     pub(crate) shared: Rc<Shared<SliceOf<N>>>,
@@ -187,6 +190,7 @@ impl<N: Nic> Worker<N> {
             time_wait: TimeWaits::default(),
             per_service: HashMap::default(),
             per_client: HashMap::with_hasher(FixedState::with_seed(random.next_u64())),
+            linked: Linked::default(),
             reassembly: Reassembly::new(random.next_u64()),
             forwards: SlotMap::with_capacity_and_key(options.limits.flows / 2),
             shared: Shared::new(now, options.limits.sockets()),
@@ -228,7 +232,7 @@ impl<N: Nic> Worker<N> {
         self.shared.now.set(now);
         self.free_share = self.nic.free_share();
         self.shared.free_share.set(self.free_share);
-        let mut work = self.end_probation(now) + self.read_mail(now);
+        let mut work = self.end_probation(now) + self.read_mail(now) + self.end_unlinked();
         for port in (0..self.exceptions.wires(self.nic.ports())).map(PortId) {
             let mut burst = std::mem::take(&mut self.burst);
             work += self.nic.receive(port, &mut burst);
@@ -391,7 +395,7 @@ impl<N: Nic> Worker<N> {
     }
 
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        if !self.shared.executor.is_idle() || self.shared.sockets.borrow().has_touched() || self.redecide.is_some() {
+        if !self.shared.executor.is_idle() || self.shared.sockets.borrow().has_touched() || self.redecide.is_some() || self.linked.is_walking() {
             return Some(now);
         }
         let timers = self.shared.wheel.borrow().next();

@@ -30,6 +30,7 @@ mod nat;
 mod nat_local;
 mod page;
 mod probation;
+mod program_datagrams;
 mod redecide;
 mod refused;
 mod reload;

@@ -336,3 +336,152 @@ fn a_gateway_that_drains_takes_no_new_flows() {
     assert_eq!(said, [&b"early"[..], b"early too"]);
     town.world.settle(LONG);
 }
+
+fn flags(world: &mut World, local: &str, flags: Flags) {
+    request(world, Request::Flags { protocol: UDP, local: socket(local), set: Some(flags) });
+}
+
+fn texts(world: &mut World, host: HostId) -> Vec<Vec<u8>> {
+    heard(world, host).into_iter().map(|(_, _, text)| text).collect()
+}
+
+const LOCAL: &str = "192.168.1.1:50000";
+
+#[test]
+fn flags_end_the_flows_of_their_entry_and_of_no_other() {
+    let (client, server) = FAMILIES[0];
+    let mut town = Town::new(20);
+    entry(&mut town.world, LOCAL, server, Flags::LISTEN);
+    entry(&mut town.world, "192.168.1.1:50001", "10.0.0.2:54", Flags::LISTEN);
+    say(&mut town.world, town.client, client, server, b"by the entry");
+    say(&mut town.world, town.client, client, "10.0.0.2:54", b"by another");
+    soon(&mut town);
+    assert_eq!(town.world.gateway.audit().forwards, 1, "no listener of the policy is at the other's address");
+    flags(&mut town.world, LOCAL, Flags::LISTEN);
+    soon(&mut town);
+    assert_eq!(town.world.gateway.audit().forwards, 0, "also when nothing is new in them");
+    assert_eq!(town.world.gateway.counter("datagrams_unassigned"), 1);
+    say(&mut town.world, town.server, server, client, b"late");
+    soon(&mut town);
+    assert_eq!(heard(&mut town.world, town.client), []);
+    // The next datagram of the client begins anew; one that comes with the change is decided by the new flags.
+    heard(&mut town.world, town.server);
+    say(&mut town.world, town.client, client, server, b"anew");
+    soon(&mut town);
+    flags(&mut town.world, LOCAL, Flags::CONNECT);
+    say(&mut town.world, town.client, client, server, b"not by this");
+    soon(&mut town);
+    assert_eq!(texts(&mut town.world, town.server), [b"anew"]);
+    town.world.settle(LONG);
+    let reasons: Vec<&str> = town.world.gateway.summaries.iter().map(|summary| summary.reason.as_str()).collect();
+    assert_eq!(reasons, ["cut", "cut"]);
+    town.world.no_faults();
+}
+
+#[test]
+fn unassign_and_expiry_end_the_flows_of_their_entry() {
+    for (client, server) in FAMILIES {
+        let local = if client.starts_with('[') { "[fd00:1::1]:50000" } else { LOCAL };
+        let mut town = Town::new(21);
+        entry(&mut town.world, local, server, Flags::LISTEN);
+        say(&mut town.world, town.client, client, server, b"one");
+        soon(&mut town);
+        request(&mut town.world, Request::Unassign { protocol: UDP, local: socket(local) });
+        say(&mut town.world, town.client, client, server, b"two");
+        soon(&mut town);
+        assert_eq!(texts(&mut town.world, town.server), [b"one"]);
+
+        let (of, foreign) = (socket(local), socket(server));
+        let assign = Request::Assign { protocol: UDP, local: of, foreign, reuse: false, expires_ms: Some(5_000) };
+        request(&mut town.world, assign);
+        flags(&mut town.world, local, Flags::LISTEN);
+        say(&mut town.world, town.client, client, server, b"three");
+        town.world.run(Duration::from_millis(4_900));
+        say(&mut town.world, town.client, client, server, b"four");
+        town.world.run(Duration::from_millis(200));
+        say(&mut town.world, town.client, client, server, b"five");
+        soon(&mut town);
+        assert_eq!(texts(&mut town.world, town.server), [&b"three"[..], b"four"]);
+        town.world.settle(LONG);
+        assert_eq!(town.world.gateway.audit().flows, 0);
+    }
+}
+
+#[test]
+fn a_thousand_flows_of_an_entry_end_at_once() {
+    let limits = Capacity { flows: 16_384, sessions: 8_192, half_open: 8 };
+    let mut town = Town::with(22, &[], &Settings { limits, ..Settings::default() });
+    entry(&mut town.world, LOCAL, "10.0.0.2:53", Flags::LISTEN);
+    for port in 10_000..11_000 {
+        say(&mut town.world, town.client, &format!("192.168.1.2:{port}"), "10.0.0.2:53", b"me");
+        if port % 100 == 0 {
+            soon(&mut town);
+        }
+    }
+    soon(&mut town);
+    assert_eq!(town.world.gateway.audit().forwards, 1_000);
+    flags(&mut town.world, LOCAL, Flags::empty());
+    heard(&mut town.world, town.server);
+    // None of them says a word more, however far the walk is.
+    for port in 10_000..10_100 {
+        say(&mut town.world, town.client, &format!("192.168.1.2:{port}"), "10.0.0.2:53", b"still me");
+    }
+    soon(&mut town);
+    assert_eq!(heard(&mut town.world, town.server), []);
+    assert_eq!(town.world.gateway.audit().forwards, 0);
+    assert_eq!(town.world.gateway.counter("datagrams_unassigned"), 1_000);
+    town.world.settle(LONG);
+}
+
+#[test]
+fn a_session_ends_after_its_total_time_whatever_is_said() {
+    let total = ("anything: { proxy: plug, accept: mirror }", "anything: { proxy: plug, accept: mirror, total_s: 10 }");
+    let (client, server) = FAMILIES[0];
+    let mut town = Town::changed(23, &[TAKEN, total]);
+    for _ in 0..11 {
+        say(&mut town.world, town.client, client, server, b"on and on");
+        town.world.run(Duration::from_millis(990));
+    }
+    // What is said after that is another session.
+    assert_eq!(town.world.gateway.summaries.len(), 1);
+    assert_eq!(texts(&mut town.world, town.server).len(), 11);
+    let summary = &town.world.gateway.summaries[0];
+    assert_eq!((summary.reason.as_str(), summary.duration_ms), ("total_timeout", 10_000));
+    assert_eq!(summary.bytes_to_server, 11 * 9);
+    say(&mut town.world, town.client, client, server, b"another");
+    soon(&mut town);
+    assert_eq!(texts(&mut town.world, town.server), [b"another"]);
+    town.world.settle(LONG);
+    assert_eq!(town.world.gateway.summaries.len(), 2);
+}
+
+#[test]
+fn a_foreign_connect_without_a_port_keeps_the_class_and_a_refused_one_is_not_used_up() {
+    let source = (
+        "anything: { proxy: plug, accept: mirror }",
+        "anything: { proxy: plug, accept: mirror, source: \"10.0.0.1:40001\" }",
+    );
+    let mut town = Town::changed(24, &[TAKEN, source]);
+    entry(&mut town.world, "10.0.0.1:40001", "192.168.1.77:0", Flags::CONNECT);
+    say(&mut town.world, town.client, "192.168.1.2:700", "10.0.0.2:53", b"privileged");
+    soon(&mut town);
+    let [(from, ..)] = heard(&mut town.world, town.server)[..] else { panic!("one datagram") };
+    assert_eq!(from.ip(), socket("192.168.1.77:0").ip());
+    assert!((600..1_024).contains(&from.port()), "{from}");
+    request(&mut town.world, Request::Unassign { protocol: UDP, local: socket("10.0.0.1:40001") });
+
+    // The one port it may have is taken: the entry waits for the next flow.
+    let other = "192.168.1.77:4000";
+    entry(&mut town.world, "10.0.0.1:40001", other, Flags::CONNECT);
+    say(&mut town.world, town.client, "192.168.1.2:5000", "10.0.0.2:53", b"first");
+    soon(&mut town);
+    assert_eq!(heard(&mut town.world, town.server), one(other, "10.0.0.2:53", b"first"));
+    flags(&mut town.world, "10.0.0.1:40001", Flags::CONNECT | Flags::ONCE);
+    say(&mut town.world, town.client, "192.168.1.2:5001", "10.0.0.2:53", b"second");
+    say(&mut town.world, town.client, "192.168.1.2:5002", "10.0.0.2:53", b"third");
+    soon(&mut town);
+    let said = heard(&mut town.world, town.server);
+    assert_eq!(said[0], one(other, "10.0.0.2:53", b"second")[0]);
+    assert_eq!(said[1], one("10.0.0.1:40001", "10.0.0.2:53", b"third")[0]);
+    town.world.settle(LONG);
+}

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use control::config::{self, Config};
 use control::engine::{ApiError, ApiReply, ApiRequest, Body, Engine, Format, Outcome, RulesRequest, Setup};
+use control::handoff::{CoreEnd, FromFlow, ToFlow};
 use control::mailbox::{CoreLink, CoreReport, DecidedFlow, FlowRecord, FromCore, ProxyRecord, SessionSummary, ToCore};
 use control::requests::{Caller, Errno, Request};
 use control::rollback::Install;
@@ -218,7 +219,11 @@ impl Gateway {
     /// # Errors
     /// What stood against it.
     pub fn ask(&mut self, now: Instant, request: ApiRequest) -> ApiReply {
-        match self.engine.handle(now.as_micros(), Caller::Simulator, request) {
+        self.ask_as(now, Caller::Simulator, request)
+    }
+
+    fn ask_as(&mut self, now: Instant, caller: Caller, request: ApiRequest) -> ApiReply {
+        match self.engine.handle(now.as_micros(), caller, request) {
             Outcome::Done(reply) => reply,
             Outcome::Gather(mut gather) => loop {
                 self.turn(now);
@@ -237,7 +242,34 @@ impl Gateway {
     /// # Panics
     /// When it was refused for a reason that patch did not know.
     pub fn request(&mut self, now: Instant, request: Request) -> Result<Value, Errno> {
-        match self.ask(now, ApiRequest::Tproxy(request)) {
+        self.request_as(now, Caller::Simulator, request)
+    }
+
+    /// The same of a program at the handoff socket.
+    ///
+    /// # Errors
+    /// As [`Gateway::request`].
+    ///
+    /// # Panics
+    /// As [`Gateway::request`].
+    pub fn program_request(&mut self, now: Instant, request: Request) -> Result<Value, Errno> {
+        self.request_as(now, Caller::Program { id: 1, uid: 0, gid: 0 }, request)
+    }
+
+    /// The place of the thread of programs: what the core says to it, and where it is told.
+    ///
+    /// # Panics
+    /// When the core's mailbox is full.
+    pub fn programs(&mut self) -> (Receiver<FromFlow>, Sender<ToFlow>) {
+        let (to_programs, heard) = crossbeam_channel::unbounded();
+        let (say, from_programs) = crossbeam_channel::unbounded();
+        let end = CoreEnd { from_programs, to_programs };
+        self.to_core.send(ToCore::Handoff(end)).expect("the core reads its mail");
+        (heard, say)
+    }
+
+    fn request_as(&mut self, now: Instant, caller: Caller, request: Request) -> Result<Value, Errno> {
+        match self.ask_as(now, caller, ApiRequest::Tproxy(request)) {
             Ok(body) => Ok(json(body)),
             Err(error) => Err(error.errno.unwrap_or_else(|| panic!("{}", error.error))),
         }

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::datagram::Datagrams;
 use super::socket::{dial, receive, send};
 use crate::tproxy::Flags;
 
@@ -49,6 +50,17 @@ pub enum Event {
         flow: u64,
         /// Why, `ECONNRESET` for one; none: both sides had finished.
         errno: Option<String>,
+    },
+    /// A datagram was not sent, or the network says that it did not arrive.
+    Fault {
+        /// Of which socket.
+        socket: u32,
+        /// As whom it was sent.
+        source: SocketAddr,
+        /// To whom.
+        destination: SocketAddr,
+        /// Why, `ECONNREFUSED` for one.
+        errno: String,
     },
 }
 
@@ -103,6 +115,27 @@ impl Client {
         let (done, _) = self.ask(json!({ "op": "bind", "protocol": "tcp", "local": local }))?;
         let socket = done["socket"].as_u64().and_then(|number| u32::try_from(number).ok()).ok_or_else(garbled)?;
         Ok((socket, address(&done["local"])?))
+    }
+
+    /// A UDP socket at an address of the gateway, with the descriptor of its datagrams. What is led to it comes after
+    /// [`Client::listen`]; it may speak to who does not answer it after [`Client::connect_datagrams`].
+    ///
+    /// # Errors
+    /// `EADDRINUSE`, `EINVAL`, `EMFILE`.
+    pub fn bind_datagrams(&mut self, local: SocketAddr) -> Done<(u32, SocketAddr, Datagrams)> {
+        let (done, descriptor) = self.ask(json!({ "op": "bind", "protocol": "udp", "local": local }))?;
+        let socket = done["socket"].as_u64().and_then(|number| u32::try_from(number).ok()).ok_or_else(garbled)?;
+        Ok((socket, address(&done["local"])?, Datagrams::new(descriptor.ok_or_else(garbled)?)))
+    }
+
+    /// Datagrams may leave from the socket's foreign address, and go to `remote` unless they say whom to; `once`: to the
+    /// first one only. Gives that address; its port is 0 if each peer is to see one of its own.
+    ///
+    /// # Errors
+    /// As those of ASSIGN and FLAGS.
+    pub fn connect_datagrams(&mut self, socket: u32, remote: SocketAddr, once: bool) -> Done<SocketAddr> {
+        let (done, _) = self.ask(json!({ "op": "connect", "socket": socket, "remote": remote, "once": once }))?;
+        address(&done["local"])
     }
 
     /// ASSIGN.
@@ -265,6 +298,12 @@ fn event(message: &Value, descriptor: Option<OwnedFd>) -> Done<Option<Event>> {
         Some("ended") => Ok(Some(Event::Ended {
             flow: message["flow"].as_u64().ok_or_else(garbled)?,
             errno: message["errno"].as_str().map(str::to_owned),
+        })),
+        Some("fault") => Ok(Some(Event::Fault {
+            socket: message["socket"].as_u64().and_then(|number| u32::try_from(number).ok()).ok_or_else(garbled)?,
+            source: address(&message["source"])?,
+            destination: address(&message["destination"])?,
+            errno: message["errno"].as_str().ok_or_else(garbled)?.to_owned(),
         })),
         _ => Ok(None),
     }

@@ -2,12 +2,15 @@
 //!
 //! The channels are unbounded as types and bounded by construction: each direction of a flow has at most
 //! [`FLOW_PIECES`](crate::limits::FLOW_PIECES) pieces under way, and each piece that was taken is acknowledged once; what
-//! else is said is said a few times in a flow's life, and flows are bounded. Neither side waits for the other: both poll.
+//! else is said is said a few times in a flow's life, and flows are bounded. What is said of datagrams has a bound in bytes
+//! for each socket and direction ([`cost`]), given back when it was taken. Neither side waits for the other: both poll.
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use crate::limits::DATAGRAM_OVERHEAD;
 
 /// To the core that has the flow. Numbers of flows: even ones are given by cores, odd ones by the thread.
 #[derive(Debug, Clone)]
@@ -55,6 +58,70 @@ pub enum ToFlow {
         /// Which flow.
         flow: u64,
     },
+    /// About a socket of datagrams.
+    Socket {
+        /// Which socket; a number for each there ever was.
+        socket: u64,
+        /// What.
+        message: ToSocket,
+    },
+}
+
+/// About a program's socket of datagrams, to the core.
+#[derive(Debug, Clone)]
+pub enum ToSocket {
+    /// There is one.
+    Open {
+        /// The program's own address.
+        local: SocketAddr,
+    },
+    /// Datagrams that are led to its address are taken, or not any more.
+    Listen(bool),
+    /// Where datagrams go that name nobody.
+    Peer(SocketAddr),
+    /// A datagram of the program.
+    Datagram {
+        /// As whom; port 0: as its entry says.
+        source: SocketAddr,
+        /// To whom; port 0: to its peer.
+        destination: SocketAddr,
+        /// What it says.
+        bytes: Bytes,
+    },
+    /// So much of what the core said has been taken, by its [`cost`].
+    Taken(u32),
+    /// It is gone, and its flows with it.
+    Close,
+}
+
+/// About a program's socket of datagrams, from the core.
+#[derive(Debug, Clone)]
+pub enum FromSocket {
+    /// A datagram for the program.
+    Datagram {
+        /// Who sent it.
+        source: SocketAddr,
+        /// To whom.
+        destination: SocketAddr,
+        /// What it says.
+        bytes: Bytes,
+    },
+    /// A datagram of the program was not sent, or the network says that it did not arrive.
+    Fault {
+        /// As whom it was sent.
+        source: SocketAddr,
+        /// To whom.
+        destination: SocketAddr,
+        /// Why, as `sendto` would say.
+        errno: &'static str,
+    },
+    /// So much of what the program said has been taken, by its [`cost`].
+    Taken(u32),
+}
+
+/// What a datagram of so many bytes takes of a socket's room.
+pub fn cost(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX).saturating_add(DATAGRAM_OVERHEAD)
 }
 
 /// From the core that has the flow.
@@ -113,10 +180,17 @@ pub enum FromFlow {
         /// Why, as `read` would say; none: both sides had finished.
         errno: Option<&'static str>,
     },
+    /// About a socket of datagrams.
+    Socket {
+        /// Which socket.
+        socket: u64,
+        /// What.
+        message: FromSocket,
+    },
 }
 
 impl FromFlow {
-    /// Whose it is.
+    /// Whose it is: a flow's number, or a socket's.
     pub fn flow(&self) -> u64 {
         match self {
             FromFlow::Offer { flow, .. }
@@ -125,7 +199,8 @@ impl FromFlow {
             | FromFlow::Data { flow, .. }
             | FromFlow::Credit { flow, .. }
             | FromFlow::Finished { flow }
-            | FromFlow::Ended { flow, .. } => *flow,
+            | FromFlow::Ended { flow, .. }
+            | FromFlow::Socket { socket: flow, .. } => *flow,
         }
     }
 }

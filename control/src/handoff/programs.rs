@@ -7,14 +7,16 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tracing::{info, warn};
 
-use super::link::{CoreEnd, link};
+use super::link::{CoreEnd, ToSocket, link};
+use super::queue::Owner;
 use super::socket::{Door, SocketFile, Wire, open as open_socket};
 use super::switch::{Command, Message, Switch};
 use super::wire::{Ask, No, PROTOCOL, answer, read};
@@ -67,7 +69,7 @@ pub(crate) fn open(control: &Control, desk: Desk) -> io::Result<Option<(CoreEnd,
     Ok(Some((core, Thread { stop, handle })))
 }
 
-async fn accept(door: (std::os::fd::OwnedFd, SocketFile), desk: Desk, switch: Switch) -> io::Result<()> {
+async fn accept(door: (OwnedFd, SocketFile), desk: Desk, switch: Switch) -> io::Result<()> {
     let door = Door::new(door)?;
     let (commands, wanted) = mpsc::channel(REQUESTS_WAITING_MAX);
     tokio::spawn(switch.run(wanted));
@@ -86,6 +88,8 @@ async fn accept(door: (std::os::fd::OwnedFd, SocketFile), desk: Desk, switch: Sw
         };
         id += 1;
         let (outbox, inbox) = mpsc::channel(PROGRAM_MESSAGES_MAX);
+        // One message for each socket, of which there are so many.
+        let (closed, gone) = mpsc::unbounded_channel();
         let (desk, commands) = (desk.clone(), commands.clone());
         let program = Program {
             id,
@@ -93,6 +97,7 @@ async fn accept(door: (std::os::fd::OwnedFd, SocketFile), desk: Desk, switch: Sw
             desk,
             commands,
             outbox,
+            closed,
             sockets: HashMap::new(),
             next: 0,
             answers: Arc::new(Semaphore::new(PROGRAM_FLOWS_MAX + PROGRAM_MESSAGES_MAX)),
@@ -100,7 +105,7 @@ async fn accept(door: (std::os::fd::OwnedFd, SocketFile), desk: Desk, switch: Sw
         tokio::spawn(async move {
             let wire = Arc::new(wire);
             let writer = tokio::spawn(write(Arc::clone(&wire), inbox));
-            program.serve(&wire).await;
+            program.serve(&wire, gone).await;
             // What it was to be told, it will not read.
             writer.abort();
             drop(place);
@@ -117,6 +122,7 @@ async fn write(wire: Arc<Wire>, mut inbox: mpsc::Receiver<Message>) {
 }
 
 struct Socket {
+    protocol: u8,
     local: SocketAddr,
     /// An entry of the tproxy table stands for it, as far as we know.
     entry: bool,
@@ -130,6 +136,8 @@ struct Program {
     desk: Desk,
     commands: mpsc::Sender<Command>,
     outbox: mpsc::Sender<Message>,
+    /// Sockets of datagrams whose descriptor the program has closed.
+    closed: UnboundedSender<u32>,
     sockets: HashMap<u32, Socket>,
     next: u32,
     /// Answers to `connect` that are not in the outbox yet: a program that does not read is not heard either.
@@ -139,21 +147,35 @@ struct Program {
 type Done = Result<Value, No>;
 
 impl Program {
-    async fn serve(mut self, wire: &Wire) {
+    async fn serve(mut self, wire: &Wire, mut gone: mpsc::UnboundedReceiver<u32>) {
         info!(by = %self.caller, "program connected to the handoff socket");
         self.command(Command::Join { program: self.id, outbox: self.outbox.clone() }).await;
-        while let Ok(Some(message)) = wire.receive().await {
-            let (id, ask) = read(&message);
-            let done = match ask {
-                Ok(Ask::Connect { socket, remote, once }) => match self.connect(&id, socket, remote, once).await {
-                    Ok(()) => continue,
-                    Err(no) => Err(no),
-                },
-                Ok(ask) => self.perform(ask).await,
-                Err(no) => Err(no),
+        loop {
+            let message = tokio::select! {
+                message = wire.receive() => message,
+                Some(socket) = gone.recv() => {
+                    // One that was closed by a request has been forgotten.
+                    let _ = self.close(socket).await;
+                    continue;
+                }
             };
-            let message = Message { bytes: answer(&id, done), descriptor: None };
-            if self.outbox.send(message).await.is_err() {
+            let Ok(Some(message)) = message else { break };
+            let (id, ask) = read(&message);
+            let (done, descriptor) = match ask {
+                Ok(Ask::Connect { socket, remote, once }) if self.protocol(socket) == TCP => {
+                    match self.connect(&id, socket, remote, once).await {
+                        Ok(()) => continue,
+                        Err(no) => (Err(no), None),
+                    }
+                }
+                Ok(Ask::Bind { protocol, local }) => match self.bind(protocol, local).await {
+                    Ok((done, descriptor)) => (Ok(done), descriptor),
+                    Err(no) => (Err(no), None),
+                },
+                Ok(ask) => (self.perform(ask).await, None),
+                Err(no) => (Err(no), None),
+            };
+            if self.outbox.send(Message { bytes: answer(&id, done), descriptor }).await.is_err() {
                 break;
             }
         }
@@ -166,7 +188,7 @@ impl Program {
         for (_, socket) in std::mem::take(&mut self.sockets) {
             if socket.entry {
                 // One that was used up or has expired is gone already.
-                let _ = self.request(Request::Unassign { protocol: TCP, local: socket.local }).await;
+                let _ = self.request(Request::Unassign { protocol: socket.protocol, local: socket.local }).await;
             }
         }
         self.command(Command::Gone { program: self.id }).await;
@@ -175,31 +197,35 @@ impl Program {
     async fn perform(&mut self, ask: Ask) -> Done {
         match ask {
             Ask::Version {} => Ok(json!({ "version": Version::CURRENT, "protocol": PROTOCOL })),
-            Ask::Bind { protocol, local } => self.bind(protocol, local).await,
             Ask::Assign { socket, foreign, reuse, expires_ms } => {
-                let local = self.local(socket)?;
-                let request = Request::Assign { protocol: TCP, local, foreign, reuse, expires_ms };
+                let (protocol, local) = self.local(socket)?;
+                let request = Request::Assign { protocol, local, foreign, reuse, expires_ms };
                 let done = self.request(request).await?;
                 self.has_entry(socket, true);
                 Ok(done)
             }
             Ask::Unassign { socket } => {
-                let local = self.local(socket)?;
-                let done = self.request(Request::Unassign { protocol: TCP, local }).await?;
+                let (protocol, local) = self.local(socket)?;
+                let done = self.request(Request::Unassign { protocol, local }).await?;
                 self.has_entry(socket, false);
-                if let Some(socket) = self.sockets.get_mut(&socket) {
-                    socket.listens = false;
-                }
-                self.command(Command::Deaf { program: self.id, local }).await;
+                self.deaf(socket).await;
                 Ok(done)
             }
-            Ask::Query { socket } => self.request(Request::Query { protocol: TCP, local: self.local(socket)? }).await,
-            Ask::Flags { socket, set } => {
-                self.request(Request::Flags { protocol: TCP, local: self.local(socket)?, set }).await
+            Ask::Query { socket } => {
+                let (protocol, local) = self.local(socket)?;
+                self.request(Request::Query { protocol, local }).await
             }
-            Ask::Alloc { socket } => self.request(Request::Alloc { protocol: TCP, local: self.local(socket)? }).await,
+            Ask::Flags { socket, set } => {
+                let (protocol, local) = self.local(socket)?;
+                self.request(Request::Flags { protocol, local, set }).await
+            }
+            Ask::Alloc { socket } => {
+                let (protocol, local) = self.local(socket)?;
+                self.request(Request::Alloc { protocol, local }).await
+            }
             Ask::Remote { socket, remote } => {
-                self.request(Request::Connect { protocol: TCP, local: self.local(socket)?, remote }).await
+                let (protocol, local) = self.local(socket)?;
+                self.request(Request::Connect { protocol, local, remote }).await
             }
             Ask::Listen { socket, once } => self.listen(socket, once).await,
             Ask::Abort { flow } => {
@@ -211,15 +237,14 @@ impl Program {
                 }
             }
             Ask::Close { socket } => self.close(socket).await,
-            Ask::Connect { .. } => Err(No::new("EINVAL", "connections are made elsewhere")),
+            Ask::Connect { socket, remote, once } => self.connect_datagrams(socket, remote, once).await,
+            Ask::Bind { .. } => Err(No::new("EINVAL", "sockets are bound elsewhere")),
         }
     }
 
-    async fn bind(&mut self, protocol: u8, local: SocketAddr) -> Done {
-        match protocol {
-            TCP => {}
-            UDP => return Err(No::new("EPROTONOSUPPORT", "datagrams are not handed to programs in this version")),
-            _ => return Err(No::new("EINVAL", "neither tcp nor udp")),
+    async fn bind(&mut self, protocol: u8, local: SocketAddr) -> Result<(Value, Option<OwnedFd>), No> {
+        if !matches!(protocol, TCP | UDP) {
+            return Err(No::new("EINVAL", "neither tcp nor udp"));
         }
         if local.ip().is_unspecified() {
             return Err(No::new("EINVAL", "the local address needs to be one of the gateway's"));
@@ -229,35 +254,75 @@ impl Program {
         }
         let (reply, answer) = oneshot::channel();
         let local = SocketAddr::new(local.ip(), local.port());
-        self.command(Command::Bind { program: self.id, local, reply }).await;
+        self.command(Command::Bind { program: self.id, local: (protocol, local), reply }).await;
         let local = answer.await.unwrap_or_else(|_| Err(stopping()))?;
         self.next += 1;
-        self.sockets.insert(self.next, Socket { local, entry: false, listens: false });
-        Ok(json!({ "socket": self.next, "local": local }))
+        let number = self.next;
+        self.sockets.insert(number, Socket { protocol, local, entry: false, listens: false });
+        let descriptor = if protocol == UDP { Some(self.datagrams(number, local).await?) } else { None };
+        Ok((json!({ "socket": number, "local": local }), descriptor))
+    }
+
+    /// The program's end of a socket of datagrams; without one the socket is closed again.
+    async fn datagrams(&mut self, number: u32, local: SocketAddr) -> Result<OwnedFd, No> {
+        let (reply, made) = oneshot::channel();
+        let owner = Owner { number, outbox: self.outbox.clone(), closed: self.closed.clone() };
+        self.command(Command::Datagrams { program: self.id, local, owner, reply }).await;
+        let errno = match made.await {
+            Ok(Ok(descriptor)) => return Ok(descriptor),
+            Ok(Err(errno)) => errno,
+            Err(_) => "EAGAIN",
+        };
+        // It has no entry yet.
+        let _ = self.close(number).await;
+        Err(No::new(errno, format!("there is no room for one more descriptor: {PROGRAM_FLOWS_MAX} of one program at most")))
     }
 
     async fn listen(&mut self, socket: u32, once: bool) -> Done {
-        let local = self.local(socket)?;
+        let (protocol, local) = self.local(socket)?;
         let listened = self.sockets.get(&socket).is_some_and(|socket| socket.listens);
         // First who takes them, then what brings them.
-        self.command(Command::Listen { program: self.id, socket, local }).await;
+        if protocol == TCP {
+            self.command(Command::Listen { program: self.id, socket, local }).await;
+        } else {
+            self.tell(socket, ToSocket::Listen(true)).await;
+        }
         let purpose = if once { Flags::LISTEN | Flags::ONCE } else { Flags::LISTEN };
         let done = self.purpose(socket, purpose).await;
         if done.is_err() && !listened {
-            self.command(Command::Deaf { program: self.id, local }).await;
+            self.deaf(socket).await;
         } else if let Some(socket) = self.sockets.get_mut(&socket) {
             socket.listens = true;
         }
         done
     }
 
+    /// Nothing more is to come to the socket.
+    async fn deaf(&mut self, number: u32) {
+        let Some(socket) = self.sockets.get_mut(&number) else { return };
+        socket.listens = false;
+        let (protocol, local) = (socket.protocol, socket.local);
+        if protocol == TCP {
+            self.command(Command::Deaf { program: self.id, local }).await;
+        } else {
+            self.tell(number, ToSocket::Listen(false)).await;
+        }
+    }
+
+    /// Datagrams may leave from the socket's address, and go to this peer unless they say whom to.
+    async fn connect_datagrams(&mut self, socket: u32, remote: SocketAddr, once: bool) -> Done {
+        let (protocol, local) = self.local(socket)?;
+        let remote = reachable(local, remote)?;
+        self.purpose(socket, if once { Flags::CONNECT | Flags::ONCE } else { Flags::CONNECT }).await?;
+        self.tell(socket, ToSocket::Peer(remote)).await;
+        let foreign = self.request(Request::Query { protocol, local }).await?;
+        Ok(json!({ "local": foreign["foreign"] }))
+    }
+
     /// Makes the connection; the answer comes when it is there.
     async fn connect(&mut self, id: &Value, socket: u32, remote: SocketAddr, once: bool) -> Result<(), No> {
-        let local = self.local(socket)?;
-        let remote = SocketAddr::new(remote.ip(), remote.port());
-        if remote.is_ipv4() != local.is_ipv4() || remote.port() == 0 || remote.ip().is_unspecified() {
-            return Err(No::new("EINVAL", format!("{remote} is no address that {local} can connect to")));
-        }
+        let (_, local) = self.local(socket)?;
+        let remote = reachable(local, remote)?;
         self.purpose(socket, if once { Flags::CONNECT | Flags::ONCE } else { Flags::CONNECT }).await?;
         let turn = Arc::clone(&self.answers).acquire_owned().await.map_err(|_| stopping())?;
         let (reply, made) = oneshot::channel();
@@ -278,25 +343,25 @@ impl Program {
 
     /// What the socket's entry is for, too; one that has none is marked as ours.
     async fn purpose(&mut self, socket: u32, purpose: Flags) -> Done {
-        let local = self.local(socket)?;
+        let (protocol, local) = self.local(socket)?;
         if !self.sockets.get(&socket).is_some_and(|socket| socket.entry) {
             let foreign = SocketAddr::new(unspecified(local.ip()), 0);
-            let request = Request::Assign { protocol: TCP, local, foreign, reuse: false, expires_ms: None };
+            let request = Request::Assign { protocol, local, foreign, reuse: false, expires_ms: None };
             self.request(request).await?;
             self.has_entry(socket, true);
         }
-        let now = self.request(Request::Flags { protocol: TCP, local, set: None }).await?;
+        let now = self.request(Request::Flags { protocol, local, set: None }).await?;
         let now: Flags = serde_json::from_value(now["flags"].clone()).unwrap_or_default();
-        self.request(Request::Flags { protocol: TCP, local, set: Some(now | purpose) }).await
+        self.request(Request::Flags { protocol, local, set: Some(now | purpose) }).await
     }
 
     async fn close(&mut self, socket: u32) -> Done {
-        let Socket { local, entry, .. } = self.sockets.remove(&socket).ok_or_else(|| no_socket(socket))?;
+        let Socket { protocol, local, entry, .. } = self.sockets.remove(&socket).ok_or_else(|| no_socket(socket))?;
         if entry {
             // One that was used up or has expired is gone already.
-            let _ = self.request(Request::Unassign { protocol: TCP, local }).await;
+            let _ = self.request(Request::Unassign { protocol, local }).await;
         }
-        self.command(Command::Free { program: self.id, local }).await;
+        self.command(Command::Free { program: self.id, number: socket, local: (protocol, local) }).await;
         Ok(json!({}))
     }
 
@@ -313,8 +378,17 @@ impl Program {
         let _ = self.commands.send(command).await;
     }
 
-    fn local(&self, socket: u32) -> Result<SocketAddr, No> {
-        self.sockets.get(&socket).map(|socket| socket.local).ok_or_else(|| no_socket(socket))
+    async fn tell(&self, number: u32, message: ToSocket) {
+        self.command(Command::Socket { program: self.id, number, message }).await;
+    }
+
+    /// Of one that is not there: that is found out where it is used.
+    fn protocol(&self, socket: u32) -> u8 {
+        self.sockets.get(&socket).map_or(TCP, |socket| socket.protocol)
+    }
+
+    fn local(&self, socket: u32) -> Result<(u8, SocketAddr), No> {
+        self.sockets.get(&socket).map(|socket| (socket.protocol, socket.local)).ok_or_else(|| no_socket(socket))
     }
 
     fn has_entry(&mut self, socket: u32, entry: bool) {
@@ -322,6 +396,15 @@ impl Program {
             socket.entry = entry;
         }
     }
+}
+
+/// An address that can be connected to from this one.
+fn reachable(local: SocketAddr, remote: SocketAddr) -> Result<SocketAddr, No> {
+    let remote = SocketAddr::new(remote.ip(), remote.port());
+    if remote.is_ipv4() != local.is_ipv4() || remote.port() == 0 || remote.ip().is_unspecified() {
+        return Err(No::new("EINVAL", format!("{remote} is no address that {local} can connect to")));
+    }
+    Ok(remote)
 }
 
 fn no_socket(socket: u32) -> No {

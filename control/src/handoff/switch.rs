@@ -14,10 +14,13 @@ use serde_json::json;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::sleep;
 
+use super::datagram::Header;
 use super::flow::{Flow, Place};
-use super::link::{FromFlow, ThreadEnd, ToFlow};
+use super::link::{FromFlow, FromSocket, ThreadEnd, ToFlow, ToSocket};
+use super::queue::{Owner, Queue};
 use super::wire::No;
 use crate::limits::{HANDOFF_BATCH, HANDOFF_FLOWS_MAX, PROGRAM_FLOWS_MAX};
+use crate::requests::TCP;
 use crate::tproxy::limits::EPHEMERAL_PORTS;
 
 /// Between two looks at the cores' messages while there are programs, and while there are none.
@@ -33,6 +36,9 @@ pub(super) struct Message {
 /// A connection that was asked for: its number, its source, and the program's end; or the errno.
 pub(super) type Connection = Result<(u64, SocketAddr, OwnedFd), &'static str>;
 
+/// Protocol and address of a socket.
+pub(super) type Local = (u8, SocketAddr);
+
 /// What programs' tasks want.
 pub(super) enum Command {
     Join {
@@ -44,12 +50,26 @@ pub(super) enum Command {
     },
     Bind {
         program: u32,
-        local: SocketAddr,
+        local: Local,
         reply: oneshot::Sender<Result<SocketAddr, No>>,
+    },
+    /// A socket that was bound is to be one of datagrams: the program's end of it.
+    Datagrams {
+        program: u32,
+        local: SocketAddr,
+        owner: Owner,
+        reply: oneshot::Sender<Result<OwnedFd, &'static str>>,
+    },
+    /// Something about a socket of datagrams.
+    Socket {
+        program: u32,
+        number: u32,
+        message: ToSocket,
     },
     Free {
         program: u32,
-        local: SocketAddr,
+        number: u32,
+        local: Local,
     },
     Listen {
         program: u32,
@@ -76,7 +96,9 @@ pub(super) enum Command {
 
 struct Program {
     outbox: mpsc::Sender<Message>,
-    bound: HashSet<SocketAddr>,
+    bound: HashSet<Local>,
+    /// Its sockets of datagrams, by their numbers.
+    datagrams: HashMap<u32, u64>,
     places: Arc<Semaphore>,
 }
 
@@ -97,12 +119,15 @@ pub(super) struct Switch {
     programs: HashMap<u32, Program>,
     /// Who listens at an address of the gateway: program and socket.
     listening: HashMap<SocketAddr, (u32, u32)>,
-    bound: HashSet<SocketAddr>,
+    bound: HashSet<Local>,
     flows: HashMap<u64, Active>,
+    queues: HashMap<u64, Queue>,
     connecting: HashMap<u64, Connecting>,
     places: Arc<Semaphore>,
     /// Odd ones are ours.
     next: u64,
+    /// Sockets of datagrams that there ever were.
+    sockets: u64,
     /// Where a search for a free port goes on.
     rover: u16,
 }
@@ -115,9 +140,11 @@ impl Switch {
             listening: HashMap::new(),
             bound: HashSet::new(),
             flows: HashMap::new(),
+            queues: HashMap::new(),
             connecting: HashMap::new(),
             places: Arc::new(Semaphore::new(HANDOFF_FLOWS_MAX)),
             next: 1,
+            sockets: 0,
             rover: *EPHEMERAL_PORTS.start(),
         }
     }
@@ -166,6 +193,7 @@ impl Switch {
                 }
             }
             FromFlow::Ended { errno, .. } => self.ended(flow, errno),
+            FromFlow::Socket { socket, message } => self.heard_of_socket(socket, message),
             FromFlow::Data { bytes, .. } => match self.flows.get(&flow) {
                 Some(active) => active.flow.data(bytes),
                 None => self.tell(ToFlow::Abort { flow }),
@@ -211,6 +239,18 @@ impl Switch {
         }
     }
 
+    fn heard_of_socket(&self, socket: u64, message: FromSocket) {
+        // One that has been closed needs not hear.
+        let Some(queue) = self.queues.get(&socket) else { return };
+        match message {
+            FromSocket::Datagram { source, destination, bytes } => {
+                queue.datagram(Header { source, destination }, bytes);
+            }
+            FromSocket::Fault { source, destination, errno } => queue.fault(source, destination, errno),
+            FromSocket::Taken(room) => queue.taken(room),
+        }
+    }
+
     fn place(&self, program: u32) -> Option<Place> {
         let own = Arc::clone(&self.programs.get(&program)?.places).try_acquire_owned().ok()?;
         let all = Arc::clone(&self.places).try_acquire_owned().ok()?;
@@ -243,12 +283,22 @@ impl Switch {
         match command {
             Command::Join { program, outbox } => {
                 let places = Arc::new(Semaphore::new(PROGRAM_FLOWS_MAX));
-                self.programs.insert(program, Program { outbox, bound: HashSet::new(), places });
+                let (bound, datagrams) = (HashSet::new(), HashMap::new());
+                self.programs.insert(program, Program { outbox, bound, datagrams, places });
             }
             Command::Gone { program } => self.gone(program),
             // Whoever asked may have gone: then nobody wants the answer.
             Command::Bind { program, local, reply } => drop(reply.send(self.bind(program, local))),
-            Command::Free { program, local } => self.free(program, local),
+            Command::Datagrams { program, local, owner, reply } => {
+                // A program that has gone closes what it is given.
+                let _ = reply.send(self.datagrams(program, local, owner));
+            }
+            Command::Socket { program, number, message } => {
+                if let Some(queue) = self.queue(program, number) {
+                    queue.tell(message);
+                }
+            }
+            Command::Free { program, number, local } => self.free(program, number, local),
             Command::Listen { program, socket, local } => drop(self.listening.insert(local, (program, socket))),
             Command::Deaf { program, local } => {
                 if self.listening.get(&local).is_some_and(|(listener, _)| *listener == program) {
@@ -267,36 +317,64 @@ impl Switch {
         }
     }
 
-    fn bind(&mut self, program: u32, wished: SocketAddr) -> Result<SocketAddr, No> {
+    fn queue(&self, program: u32, number: u32) -> Option<&Queue> {
+        self.queues.get(self.programs.get(&program)?.datagrams.get(&number)?)
+    }
+
+    fn datagrams(&mut self, program: u32, local: SocketAddr, owner: Owner) -> Result<OwnedFd, &'static str> {
+        let place = self.place(program).ok_or("EMFILE")?;
+        let number = owner.number;
+        self.sockets += 1;
+        let socket = self.sockets;
+        let (queue, descriptor) = Queue::start(socket, owner, local, &self.end.to_core, place).map_err(|_| "EMFILE")?;
+        self.queues.insert(socket, queue);
+        if let Some(program) = self.programs.get_mut(&program) {
+            program.datagrams.insert(number, socket);
+        }
+        Ok(descriptor)
+    }
+
+    fn bind(&mut self, program: u32, (protocol, wished): Local) -> Result<SocketAddr, No> {
         let local = if wished.port() == 0 {
-            self.free_port(wished).ok_or_else(|| No::new("EADDRINUSE", "every port is in use"))?
+            self.free_port(protocol, wished).ok_or_else(|| No::new("EADDRINUSE", "every port is in use"))?
         } else {
             wished
         };
         let Some(owner) = self.programs.get_mut(&program) else {
             return Err(No::new("ENOTCONN", "the program has gone"));
         };
-        if !self.bound.insert(local) {
+        if !self.bound.insert((protocol, local)) {
             return Err(No::new("EADDRINUSE", format!("a program has {local} already")));
         }
-        owner.bound.insert(local);
+        owner.bound.insert((protocol, local));
         Ok(local)
     }
 
-    fn free_port(&mut self, wished: SocketAddr) -> Option<SocketAddr> {
+    fn free_port(&mut self, protocol: u8, wished: SocketAddr) -> Option<SocketAddr> {
         for _ in EPHEMERAL_PORTS {
             let local = SocketAddr::new(wished.ip(), self.rover);
             self.rover = if self.rover == *EPHEMERAL_PORTS.end() { *EPHEMERAL_PORTS.start() } else { self.rover + 1 };
-            if !self.bound.contains(&local) {
+            if !self.bound.contains(&(protocol, local)) {
                 return Some(local);
             }
         }
         None
     }
 
-    fn free(&mut self, program: u32, local: SocketAddr) {
-        if self.programs.get_mut(&program).is_some_and(|program| program.bound.remove(&local)) {
+    fn free(&mut self, program: u32, number: u32, local: Local) {
+        let Some(program) = self.programs.get_mut(&program) else { return };
+        if let Some(socket) = program.datagrams.remove(&number) {
+            self.queues.remove(&socket);
+        }
+        if program.bound.remove(&local) {
             self.bound.remove(&local);
+            self.quiet(local);
+        }
+    }
+
+    /// Nobody listens there any more.
+    fn quiet(&mut self, (protocol, local): Local) {
+        if protocol == TCP {
             self.listening.remove(&local);
         }
     }
@@ -309,12 +387,16 @@ impl Switch {
         self.tell(ToFlow::Connect { flow, local, remote });
     }
 
-    /// A program's flows go on as long as somebody holds their descriptors; its addresses are free at once.
+    /// A program's connections go on as long as somebody holds their descriptors; its addresses are free at once, and its
+    /// sockets of datagrams closed.
     fn gone(&mut self, id: u32) {
         let Some(program) = self.programs.remove(&id) else { return };
+        for socket in program.datagrams.values() {
+            self.queues.remove(socket);
+        }
         for local in program.bound {
             self.bound.remove(&local);
-            self.listening.remove(&local);
+            self.quiet(local);
         }
         let given_up: Vec<u64> =
             self.connecting.iter().filter(|(_, connecting)| connecting.program == id).map(|(flow, _)| *flow).collect();

@@ -11,14 +11,16 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 
+use super::queue::Owner;
 use super::switch::{Command, Switch};
 use super::*;
 use crate::engine::{Engine, Setup};
 use crate::limits::{
-    FLOW_PIECES, HANDOFF_FLOWS_MAX, PROGRAM_FLOWS_MAX, PROGRAM_MESSAGES_MAX, PROGRAM_SOCKETS_MAX, PROGRAMS_MAX,
+    DATAGRAM_OVERHEAD, FLOW_PIECES, HANDOFF_FLOWS_MAX, PROGRAM_FLOWS_MAX, PROGRAM_MESSAGES_MAX, PROGRAM_SOCKETS_MAX,
+    PROGRAMS_MAX, SOCKET_ROOM,
 };
 use crate::mailbox::{CoreLink, FromCore, ToCore};
-use crate::policy::TCP;
+use crate::policy::{TCP, UDP};
 use crate::thread::{ThreadOptions, own_uid, run};
 use crate::tproxy::Table;
 use crate::{Policy, config, tproxy};
@@ -396,4 +398,199 @@ async fn a_program_that_does_not_read_gets_no_more_connections() {
     assert!(inbox.try_recv().is_ok_and(|message| message.descriptor.is_some()));
     switch.heard(offer(10_000));
     assert!(matches!(core.from_programs.try_recv(), Ok(ToFlow::Take { .. })), "there is room again");
+}
+
+impl World {
+    /// What the thread says about the only socket of datagrams.
+    fn hear_socket(&self) -> ToSocket {
+        match self.hear() {
+            ToFlow::Socket { message, .. } => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn say_socket(&self, message: FromSocket) {
+        self.say(FromFlow::Socket { socket: 1, message });
+    }
+
+    /// Waits for an event of the program.
+    fn fault(program: &mut Client) -> (String, SocketAddr) {
+        match program.event().expect("it is told") {
+            Event::Fault { errno, destination, .. } => (errno, destination),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+const PEER: &str = "192.168.1.77:5000";
+
+#[test]
+fn a_socket_of_datagrams_has_both_addresses_of_each() {
+    let world = world();
+    let mut program = world.client();
+    let (socket, local, datagrams) = program.bind_datagrams(address(LOCAL)).expect("bound");
+    assert!(matches!(world.hear_socket(), ToSocket::Open { local: at } if at == local));
+    program.assign(socket, address(FOREIGN)).expect("assigned");
+    program.listen(socket, false).expect("listening");
+    assert!(matches!(world.hear_socket(), ToSocket::Listen(true)));
+    let entry = world.table.lookup_foreign(UDP, address(FOREIGN), address(PEER)).expect("an entry");
+    assert!(entry.is_programs() && entry.local == local && entry.protocol == UDP);
+
+    let (source, destination) = (address(PEER), address(FOREIGN));
+    for text in [&b"hello"[..], b"", &[7; 65_507]] {
+        world.say_socket(FromSocket::Datagram { source, destination, bytes: Bytes::copy_from_slice(text) });
+        let mut buffer = vec![0; 65_536];
+        let (header, length) = datagrams.receive(&mut buffer).expect("it comes").expect("it is open");
+        assert_eq!((header, &buffer[..length]), (Header { source, destination }, text));
+        assert!(matches!(world.hear_socket(), ToSocket::Taken(room) if room == cost(text.len())));
+
+        datagrams.send(&Header { source: destination, destination: source }, text).expect("taken");
+        let ToSocket::Datagram { source: from, destination: to, bytes } = world.hear_socket() else { panic!("one") };
+        assert_eq!((from, to, &bytes[..]), (destination, source, text));
+        world.say_socket(FromSocket::Taken(cost(text.len())));
+    }
+
+    assert_eq!(program.connect_datagrams(socket, address(PEER), false).expect("it may"), address(FOREIGN));
+    assert!(matches!(world.hear_socket(), ToSocket::Peer(peer) if peer == address(PEER)));
+    let entry = world.table.lookup_local(UDP, local).expect("an entry");
+    assert!(entry.flags.contains(tproxy::Flags::LISTEN | tproxy::Flags::CONNECT));
+    program.unassign(socket).expect("there");
+    assert!(matches!(world.hear_socket(), ToSocket::Listen(false)));
+    assert!(world.table.is_empty());
+}
+
+#[test]
+fn tcp_and_udp_have_their_ports_apart_and_numbers_together() {
+    let world = world();
+    let mut program = world.client();
+    let at = address("10.0.0.1:4030");
+    let (tcp, _) = program.bind(at).expect("bound");
+    let (udp, _, _open) = program.bind_datagrams(at).expect("bound, too");
+    assert_ne!(tcp, udp);
+    assert_eq!(errno(program.bind_datagrams(at)), "EADDRINUSE");
+    program.assign(tcp, address(FOREIGN)).expect("assigned");
+    program.assign(udp, address(FOREIGN)).expect("assigned, too");
+    assert_eq!(errno(program.connect_datagrams(udp, address("[fd00::2]:1"), false)), "EINVAL");
+    assert_eq!(errno(program.connect_datagrams(udp, address("10.9.9.9:0"), false)), "EINVAL");
+    assert_eq!(errno(program.connect_datagrams(99, address(PEER), false)), "EBADF");
+    program.close(udp).expect("closed");
+    assert_eq!(program.query(tcp).expect("its own"), address(FOREIGN));
+    assert_eq!(errno(program.query(udp)), "EBADF");
+}
+
+#[test]
+fn what_is_no_datagram_is_told_and_sent_to_nobody() {
+    let world = world();
+    let mut program = world.client();
+    let (_, local, datagrams) = program.bind_datagrams(address(LOCAL)).expect("bound");
+    assert!(matches!(world.hear_socket(), ToSocket::Open { .. }));
+    let raw = |bytes: &[u8]| rustix::net::send(&datagrams, bytes, rustix::net::SendFlags::empty()).expect("taken");
+    raw(&[4; Header::BYTES - 1]);
+    assert_eq!(World::fault(&mut program), ("EINVAL".to_owned(), local));
+    raw(&[5; Header::BYTES]);
+    assert_eq!(World::fault(&mut program), ("EINVAL".to_owned(), local));
+    let v6 = Header { source: address("[fd00::1]:1"), destination: address("[fd00::2]:2") };
+    datagrams.send(&v6, b"").expect("taken");
+    assert_eq!(World::fault(&mut program), ("EAFNOSUPPORT".to_owned(), v6.destination));
+    let v4 = Header { source: local, destination: address(PEER) };
+    datagrams.send(&v4, &[0; 65_536]).expect("taken");
+    assert_eq!(World::fault(&mut program), ("EMSGSIZE".to_owned(), address(PEER)));
+    datagrams.send(&v4, b"good").expect("taken");
+    assert!(matches!(world.hear_socket(), ToSocket::Datagram { .. }), "and nothing before it");
+    // The core's faults come the same way, and give their room back.
+    world.say_socket(FromSocket::Fault { source: local, destination: address(PEER), errno: "ECONNREFUSED" });
+    assert_eq!(World::fault(&mut program), ("ECONNREFUSED".to_owned(), address(PEER)));
+    assert!(matches!(world.hear_socket(), ToSocket::Taken(DATAGRAM_OVERHEAD)));
+}
+
+#[test]
+fn a_core_without_room_stops_a_programs_datagrams() {
+    let world = world();
+    let mut program = world.client();
+    let (_, local, datagrams) = program.bind_datagrams(address(LOCAL)).expect("bound");
+    assert!(matches!(world.hear_socket(), ToSocket::Open { .. }));
+    rustix::io::ioctl_fionbio(&datagrams, true).expect("a socket");
+    let header = Header { source: local, destination: address(PEER) };
+    let mut heard = 0;
+    loop {
+        match datagrams.send(&header, &[1; 1_000]) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                match world.core.from_programs.recv_timeout(Duration::from_millis(300)) {
+                    Ok(ToFlow::Socket { message: ToSocket::Datagram { .. }, .. }) => heard += 1,
+                    Ok(other) => panic!("{other:?}"),
+                    Err(_) => break,
+                }
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(heard, SOCKET_ROOM / cost(1_000));
+    world.say_socket(FromSocket::Taken(cost(1_000)));
+    assert!(matches!(world.hear_socket(), ToSocket::Datagram { .. }));
+}
+
+#[test]
+fn a_descriptor_that_is_closed_and_a_program_that_ends_close_their_sockets() {
+    let world = world();
+    let mut program = world.client();
+    for end_the_program in [false, true] {
+        let (socket, local, datagrams) = program.bind_datagrams(address("10.0.0.1:4031")).expect("free");
+        assert!(matches!(world.hear_socket(), ToSocket::Open { .. }));
+        program.assign(socket, address(FOREIGN)).expect("free");
+        assert!(world.table.lookup_local(UDP, local).is_none(), "it connects nowhere");
+        if end_the_program {
+            program = world.client();
+            assert_eq!(datagrams.receive(&mut [0; 8]).expect("the end"), None);
+        } else {
+            drop(datagrams);
+        }
+        assert!(matches!(world.hear_socket(), ToSocket::Close));
+        // The entry went before the socket.
+        let mut waited = 0;
+        while !world.table.is_empty() {
+            errno(program.query(99));
+            waited += 1;
+            assert!(waited < 100_000, "its entry goes with it");
+        }
+    }
+}
+
+#[tokio::test]
+async fn sockets_of_datagrams_take_places_of_flows() {
+    let (core, thread) = link::link();
+    let mut switch = Switch::new(thread);
+    let (outbox, _inbox) = mpsc::channel(PROGRAM_MESSAGES_MAX);
+    let (closed, _gone) = mpsc::unbounded_channel();
+    switch.command(Command::Join { program: 1, outbox: outbox.clone() });
+    let mut pending = Vec::new();
+    for _ in 1..PROGRAM_FLOWS_MAX {
+        let (reply, made) = oneshot::channel();
+        let (local, remote) = (address("10.0.0.1:1"), address("10.0.0.2:1"));
+        switch.command(Command::Connect { program: 1, local, remote, reply });
+        pending.push(made);
+    }
+    let mut ask = |number| {
+        let (reply, made) = oneshot::channel();
+        let owner = Owner { number, outbox: outbox.clone(), closed: closed.clone() };
+        switch.command(Command::Datagrams { program: 1, local: address("10.0.0.1:2"), owner, reply });
+        made
+    };
+    let first = ask(1).await.expect("an answer").expect("the last place");
+    assert_eq!(ask(2).await.expect("an answer").expect_err("none is left"), "EMFILE");
+    switch.command(Command::Free { program: 1, number: 1, local: (UDP, address("10.0.0.1:2")) });
+    drop(first);
+    assert!(core.from_programs.try_iter().any(|said| matches!(said, ToFlow::Socket { message: ToSocket::Close, .. })));
+}
+
+#[test]
+fn a_header_is_read_as_it_was_written() {
+    for (source, destination) in [("192.0.2.1:53", "198.51.100.7:65535"), ("[2001:db8::1]:0", "[fd00::ff]:53")] {
+        let header = Header { source: address(source), destination: address(destination) };
+        assert_eq!(Header::read(&header.write()), Some(header));
+        assert_eq!(Header::read(&header.write()[1..]), None);
+    }
+    let v4 = Header { source: address("1.2.3.4:258"), destination: address("5.6.7.8:772") }.write();
+    assert_eq!(v4[..12], [4, 0, 1, 2, 3, 4, 0, 0, 1, 2, 3, 4]);
+    assert_eq!(v4[12..28], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 6, 7, 8]);
 }

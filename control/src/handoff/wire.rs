@@ -23,7 +23,7 @@ pub enum Ask {
     Version {},
     /// A socket at an address of the gateway; port 0: one that is free.
     Bind {
-        /// `tcp`.
+        /// `tcp`, or `udp`: then the answer has the descriptor that carries the datagrams.
         #[serde(deserialize_with = "protocol_of")]
         protocol: u8,
         /// The address.
@@ -81,7 +81,7 @@ pub enum Ask {
         #[serde(default)]
         once: bool,
     },
-    /// A connection from the socket's foreign address.
+    /// A connection from the socket's foreign address; of a socket of datagrams, that they may leave from there.
     Connect {
         /// Which socket.
         socket: u32,

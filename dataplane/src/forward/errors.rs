@@ -28,6 +28,11 @@ impl<N: Nic> Worker<N> {
         let Some(found) = self.forwards.get(forward).filter(|_| arrival.ip.destination == quote.source) else {
             return self.counters.count(Counter::IcmpUnmatched);
         };
+        if let Some(program) = found.program() {
+            self.counters.count(Counter::IcmpDelivered);
+            self.datagrams_told(now, forward, error.kind);
+            return self.program_told(program, error.kind);
+        }
         let direction = answers.reversed();
         let sent = found.arrives[direction as usize];
         // Whoever complains about a translated destination is heard as the destination that was meant.
@@ -65,9 +70,13 @@ impl<N: Nic> Worker<N> {
         frame: &N::Frame,
     ) {
         let Some(found) = self.forwards.get(forward) else { return };
+        let kind = icmp::ErrorKind::Unreachable(icmp::Unreachable::Host);
+        if let Some(program) = found.program() {
+            self.datagrams_told(now, forward, kind);
+            return self.program_told(program, kind);
+        }
         let direction = answers.reversed();
         let sent = found.arrives[direction as usize];
-        let kind = icmp::ErrorKind::Unreachable(icmp::Unreachable::Host);
         let to = sent.source.ip();
         let Some(flow) = found.flows[direction as usize] else { return };
         let Some(interface) = self.flows.key(flow).map(crate::flow::Key::interface) else { return };

@@ -23,7 +23,7 @@ mod piece;
 mod segment;
 mod translated;
 
-pub use datagram::udp;
+pub use datagram::{datagram, udp};
 pub use discovery::{Advertisement, arp, neighbour_advertisement, neighbour_solicitation};
 pub use forwarded::{age, carried, forwarded};
 pub use message::{QUOTE_MAX, echo_reply, icmp_error, quote_tcp};

@@ -13,7 +13,7 @@ use crate::packet::{PROTOCOL_ICMP, PROTOCOL_ICMPV6, PROTOCOL_TCP, PROTOCOL_UDP, 
 const COVERS_ADDRESSES: [(u8, usize); 2] = [(33, 6), (136, 6)];
 
 /// Source and destination of a packet, with ports; the port of an ICMP echo is its identifier, at both ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ends {
     /// From whom.
     pub source: SocketAddr,
