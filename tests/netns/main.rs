@@ -19,6 +19,7 @@ mod address;
 mod capture;
 mod closing;
 mod crowd;
+mod datagrams;
 mod entries;
 mod expert;
 mod fidelity;
