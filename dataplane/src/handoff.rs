@@ -21,7 +21,6 @@ use control::limits::FLOW_PIECES;
 use control::policy::{Decision, Policy, Proxy, Verdict};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use proxy::Host;
 use tcp::Instant;
 
 use crate::counters::Counter;
@@ -32,7 +31,7 @@ use crate::session::SessionKey;
 use crate::session::serve::EndGuard;
 use crate::stream::{CoreHost, SocketStream};
 use crate::worker::Worker;
-use carry::Carrier;
+use carry::{Carrier, Times};
 use datagrams::Sockets;
 
 /// The flows of programs on this core.
@@ -217,7 +216,7 @@ impl<N: Nic> Worker<N> {
         let zones = (zone(session.client_zone), zone(session.server_zone));
         let flow = self.handoff.next;
         let offer = FromFlow::Offer { flow, local: *local, client: session.client, original: session.original, zones };
-        let (to_programs, idle) = (end.to_programs.clone(), session.service().idle);
+        let (to_programs, times) = (end.to_programs.clone(), Times::of(session.service()));
         let host = CoreHost::new(&self.shared, key, &session.policy);
         let refused = to_programs.send(offer).is_err();
         self.handoff.next += 2;
@@ -231,7 +230,7 @@ impl<N: Nic> Worker<N> {
         let task = self.shared.executor.spawn(async move {
             let taken = carrier.is_taken().await;
             guard.end(if taken {
-                carrier.run(stream, proxy::outcome::Side::Client, idle, |idle| host.sleep(idle)).await
+                carrier.run(stream, proxy::outcome::Side::Client, times, &host).await
             } else {
                 drop(stream);
                 proxy::Outcome::unserved(proxy::Reason::ConnectRefused)

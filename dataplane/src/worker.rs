@@ -395,7 +395,11 @@ impl<N: Nic> Worker<N> {
     }
 
     fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        if !self.shared.executor.is_idle() || self.shared.sockets.borrow().has_touched() || self.redecide.is_some() || self.linked.is_walking() {
+        if !self.shared.executor.is_idle()
+            || self.shared.sockets.borrow().has_touched()
+            || self.redecide.is_some()
+            || self.linked.is_walking()
+        {
             return Some(now);
         }
         let timers = self.shared.wheel.borrow().next();

@@ -40,6 +40,7 @@ mod servers;
 mod slow_reader;
 mod syn_flood;
 mod time_wait;
+mod total_time;
 mod udp;
 mod vlan;
 mod withdrawn;

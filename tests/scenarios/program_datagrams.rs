@@ -26,7 +26,10 @@ const PERMITTED: [(&str, &str); 3] = [
         r#"outbound_services: ["*"], inbound_services: [programs] }
   dmz:      { outbound_services: [programs],"#,
     ),
-    ("  - { port: 50001, service: at_once }", "  - { port: 50001, service: at_once }\n  - { port: 50002, service: programs }"),
+    (
+        "  - { port: 50001, service: at_once }",
+        "  - { port: 50001, service: at_once }\n  - { port: 50002, service: programs }",
+    ),
 ];
 const CLIENT: &str = "192.168.1.2:5000";
 const FOREIGN: &str = "10.0.0.9:53";
@@ -114,7 +117,9 @@ impl Place {
 
 #[test]
 fn a_program_hears_both_addresses_and_answers_as_the_foreign_one() {
-    for (client, local, foreign) in [(CLIENT, LOCAL, FOREIGN), ("[fd00:1::2]:5000", "[fd00:1::1]:4000", "[fd00:2::9]:53")] {
+    for (client, local, foreign) in
+        [(CLIENT, LOCAL, FOREIGN), ("[fd00:1::2]:5000", "[fd00:1::1]:4000", "[fd00:2::9]:53")]
+    {
         let mut place = Place::new(1, &[]);
         place.tell(ToSocket::Open { local: at(local) });
         let assign =
@@ -305,7 +310,13 @@ fn large_datagrams_go_in_fragments_and_come_whole() {
         let local = if foreign.starts_with('[') { "[fd00:1::1]:4000" } else { LOCAL };
         place.tell(ToSocket::Open { local: at(local) });
         let (of, foreign_at) = (at(local), at(foreign));
-        place.request(Request::Assign { protocol: UDP, local: of, foreign: foreign_at, reuse: false, expires_ms: None });
+        place.request(Request::Assign {
+            protocol: UDP,
+            local: of,
+            foreign: foreign_at,
+            reuse: false,
+            expires_ms: None,
+        });
         place.request(Request::Flags { protocol: UDP, local: of, set: Some(Flags::CONNECT) });
         // Neighbours are known afterwards: fewer frames than these wait for one.
         place.datagram(foreign, client, b"first");

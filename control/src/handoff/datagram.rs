@@ -44,10 +44,7 @@ impl Header {
             }
         };
         let (source, destination) = (address(8)?, address(24)?);
-        Some(Header {
-            source: SocketAddr::new(source, port(2)),
-            destination: SocketAddr::new(destination, port(4)),
-        })
+        Some(Header { source: SocketAddr::new(source, port(2)), destination: SocketAddr::new(destination, port(4)) })
     }
 
     /// As it is in front of a datagram. Both addresses are of one family.

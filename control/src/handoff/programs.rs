@@ -275,7 +275,10 @@ impl Program {
         };
         // It has no entry yet.
         let _ = self.close(number).await;
-        Err(No::new(errno, format!("there is no room for one more descriptor: {PROGRAM_FLOWS_MAX} of one program at most")))
+        Err(No::new(
+            errno,
+            format!("there is no room for one more descriptor: {PROGRAM_FLOWS_MAX} of one program at most"),
+        ))
     }
 
     async fn listen(&mut self, socket: u32, once: bool) -> Done {

@@ -66,7 +66,8 @@ impl Queue {
         // The core is to know of the socket before anything is said of it.
         let _ = to_core.send(ToFlow::Socket { socket, message: ToSocket::Open { local } });
         let speaker = Speaker { socket, local, room: Arc::clone(&room), to_core: to_core.clone() };
-        let reader = tokio::spawn(speaker.run(Arc::clone(&stream), owner.number, owner.outbox.clone(), owner.closed.clone()));
+        let reader =
+            tokio::spawn(speaker.run(Arc::clone(&stream), owner.number, owner.outbox.clone(), owner.closed.clone()));
         let writer = tokio::spawn(to_program(socket, stream, queued, to_core.clone()));
         let to_core = to_core.clone();
         Ok((Queue { socket, owner, to_core, datagrams, room, reader, writer, _place: place }, theirs))
@@ -128,9 +129,8 @@ impl Speaker {
     ) {
         let mut buffer = vec![0; PACKET_BYTES];
         loop {
-            let received = stream.async_io(Interest::READABLE, || {
-                read(stream.as_fd(), &mut [IoSliceMut::new(&mut buffer)])
-            });
+            let received =
+                stream.async_io(Interest::READABLE, || read(stream.as_fd(), &mut [IoSliceMut::new(&mut buffer)]));
             let length = match received.await {
                 Ok(0) | Err(_) => break,
                 Ok(length) => length,

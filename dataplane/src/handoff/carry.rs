@@ -14,11 +14,25 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use control::handoff::FromFlow;
 use control::limits::FLOW_PIECE_BYTES;
+use control::policy::Service;
 use crossbeam_channel::Sender;
 use proxy::outcome::Side;
-use proxy::{Chunk, Outcome, Reason, Stream, StreamError};
+use proxy::{Chunk, Host, Outcome, Reason, Stream, StreamError};
 
 use super::{Inbound, SharedPipe};
+
+/// How long a flow may be silent, and how long it may last: a service's times.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) idle: Duration,
+    pub(super) total: Option<Duration>,
+}
+
+impl Times {
+    pub(super) fn of(service: &Service) -> Self {
+        Self { idle: service.idle, total: service.total }
+    }
+}
 
 /// See the module.
 pub(super) struct Carrier<P> {
@@ -88,20 +102,18 @@ impl<P: Chunk> Carrier<P> {
     }
 
     /// Carries the flow to its end; `peer` says which end of the session the stream is.
-    pub(super) async fn run<S, F>(
+    pub(super) async fn run<S: Stream<Chunk = P>>(
         mut self,
         mut stream: S,
         peer: Side,
-        idle: Duration,
-        sleep: impl Fn(Duration) -> F,
-    ) -> Outcome
-    where
-        S: Stream<Chunk = P>,
-        F: Future<Output = ()>,
-    {
+        times: Times,
+        host: &impl Host,
+    ) -> Outcome {
+        let end = times.total.map(|total| host.now().saturating_add(total));
         loop {
             let before = (self.to_program, self.to_peer);
-            let mut alarm = pin!(sleep(idle));
+            let left = end.map(|end| end.saturating_sub(host.now()));
+            let mut alarm = pin!(host.sleep(left.map_or(times.idle, |left| times.idle.min(left))));
             let ended = poll_fn(|cx| match self.poll(&mut stream, peer, cx) {
                 Poll::Ready(reason) => Poll::Ready(Some(reason)),
                 Poll::Pending => alarm.as_mut().poll(cx).map(|()| None),
@@ -109,6 +121,11 @@ impl<P: Chunk> Carrier<P> {
             .await;
             let reason = match ended {
                 Some(reason) => reason,
+                None if end.is_some_and(|end| end <= host.now()) => {
+                    self.errno = Some("ETIMEDOUT");
+                    stream.abort();
+                    Reason::TotalTimeout
+                }
                 None if before != (self.to_program, self.to_peer) => continue,
                 None => {
                     self.errno = Some("ETIMEDOUT");

@@ -13,10 +13,10 @@ use std::task::Poll;
 use control::handoff::FromFlow;
 use control::policy::{Moment, NewFlow, PacketFacts, TCP, Verdict};
 use proxy::outcome::Side;
-use proxy::{ConnectError, Host, Outcome, Reason};
+use proxy::{ConnectError, Outcome, Reason};
 use tcp::{Connection, Flow, Instant};
 
-use super::carry::Carrier;
+use super::carry::{Carrier, Times};
 use crate::counters::Counter;
 use crate::flow::Key;
 use crate::limits;
@@ -135,7 +135,7 @@ impl<N: Nic> Worker<N> {
         let host = CoreHost::new(&self.shared, key, &session.policy);
         session.server_socket = Some(socket);
         session.connecting = Some(reply);
-        let idle = session.service().idle;
+        let times = Times::of(session.service());
         session.task = Some(self.shared.executor.spawn(async move {
             let mut waits = pin!(waits);
             let connected: Connected = poll_fn(|cx| match waits.as_mut().poll(cx) {
@@ -147,7 +147,7 @@ impl<N: Nic> Worker<N> {
                 Ok(socket) => {
                     let stream = SocketStream::own(&shared, socket);
                     carrier.say(FromFlow::Connected { flow: carrier.flow(), source });
-                    carrier.run(stream, Side::Server, idle, |idle| host.sleep(idle)).await
+                    carrier.run(stream, Side::Server, times, &host).await
                 }
                 Err(error) => {
                     carrier.say(FromFlow::Failed { flow: carrier.flow(), errno: errno(error) });

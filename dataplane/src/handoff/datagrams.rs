@@ -272,8 +272,8 @@ impl<N: Nic> Worker<N> {
 
     /// Its entry has changed, and the walk has not come to it yet.
     fn is_over(&mut self, flow: ForwardKey) -> bool {
-        let over = self.may_be_unlinked()
-            && self.forwards.get(flow).is_some_and(|forward| self.has_lost_its_entry(forward));
+        let over =
+            self.may_be_unlinked() && self.forwards.get(flow).is_some_and(|forward| self.has_lost_its_entry(forward));
         if over {
             self.end_by_entry(flow);
         }
@@ -299,7 +299,9 @@ impl<N: Nic> Worker<N> {
             _ => return Err("EADDRNOTAVAIL"),
         };
         let foreign = if entry.mark_only() { local } else { entry.foreign };
-        if asked.source.port() != 0 && (asked.source.ip() != foreign.ip() || ![0, asked.source.port()].contains(&foreign.port())) {
+        if asked.source.port() != 0
+            && (asked.source.ip() != foreign.ip() || ![0, asked.source.port()].contains(&foreign.port()))
+        {
             return Err("EADDRNOTAVAIL");
         }
         let next_hop = self.routes.lookup(remote.ip()).ok_or("ENETUNREACH")?;
@@ -344,7 +346,8 @@ impl<N: Nic> Worker<N> {
             }
             _ => return Err("EACCES"),
         };
-        let admitted = self.admit_session(policy.service(service)).and_then(|()| self.admit_client(key.destination().ip()));
+        let admitted =
+            self.admit_session(policy.service(service)).and_then(|()| self.admit_client(key.destination().ip()));
         admitted.map_err(|full| {
             self.counters.count(full);
             "ENOBUFS"
