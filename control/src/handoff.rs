@@ -4,7 +4,7 @@
 //! ```text
 //! core            stream ⇄ task ──┐ pieces and credits, crossbeam ┌── reader, writer ⇄ AF_UNIX pair ⇄ program
 //!                                 └───────── [`link`] ────────────┘
-//! thread handoff  accepts programs, serves what they ask, moves bytes: [`programs`], [`switch`], [`flow`]
+//! thread handoff  accepts programs, serves what they ask, moves bytes: [`programs`], [`program`], [`switch`], [`flow`]
 //! control thread  does the tproxy requests, as for everybody else
 //! ```
 //!
@@ -17,6 +17,7 @@ mod client;
 mod datagram;
 mod flow;
 mod link;
+mod program;
 mod programs;
 mod queue;
 mod socket;

@@ -8,15 +8,15 @@
 //! Both ways have room for so much per socket ([`control::limits::SOCKET_ROOM`]); what comes for a program beyond it is
 //! lost and counted. Who sends one that cannot go, or of which the network says that it did not arrive, is told.
 
+mod begin;
+mod sockets;
+
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use control::handoff::{FromFlow, FromSocket, ToSocket, cost};
 use control::limits::SOCKET_ROOM;
-use control::policy::{Decision, Moment, NewFlow, PacketFacts, Policy, Verdict};
-use control::tproxy::{Flags, Link};
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use control::policy::Decision;
 use proxy::Reason;
 use tcp::Instant;
 
@@ -26,100 +26,13 @@ use crate::flow::Key;
 use crate::flow::tracking::Direction;
 use crate::forward::{Forward, ForwardKey};
 use crate::limits;
-use crate::link::Delivery;
-use crate::nat::Wish;
 use crate::nic::Nic;
-use crate::packet::emit::{self, Cut, Ends, IpOut};
-use crate::packet::{PROTOCOL_UDP, Transport, icmp};
+use crate::packet::emit::Ends;
+use crate::packet::{Transport, icmp};
 use crate::step::Step;
 use crate::worker::{Arrival, Worker};
 
-/// The sockets of datagrams of all programs.
-#[derive(Debug, Default)]
-pub(crate) struct Sockets {
-    sockets: HashMap<u64, Socket, FixedState>,
-    /// Those that listen, by their own address.
-    listening: HashMap<SocketAddr, u64, FixedState>,
-    /// Closed ones whose flows are still to be ended.
-    closing: Vec<u64>,
-    /// Where datagrams that are cut are put together first.
-    scratch: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Socket {
-    local: SocketAddr,
-    peer: Option<SocketAddr>,
-    /// What the program's side has room for.
-    room: u32,
-    /// By the program's ends as it writes them.
-    flows: HashMap<Ends, ForwardKey, FixedState>,
-}
-
-/// The program's end of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Program {
-    socket: u64,
-    /// From whom and to whom the program's datagrams go.
-    says: Ends,
-    /// The same as it was written: perhaps without a source.
-    asked: Ends,
-}
-
-impl Sockets {
-    /// Peers choose what is hashed: `seed` is nobody's to know.
-    fn open(&mut self, socket: u64, local: SocketAddr, seed: u64) {
-        let flows = HashMap::with_hasher(FixedState::with_seed(seed));
-        let new = Socket { local, peer: None, room: SOCKET_ROOM, flows };
-        self.sockets.insert(socket, new);
-    }
-
-    fn listen(&mut self, socket: u64, listens: bool) {
-        let Some(local) = self.local(socket) else { return };
-        if listens {
-            self.listening.insert(local, socket);
-        } else if self.listening.get(&local) == Some(&socket) {
-            self.listening.remove(&local);
-        }
-    }
-
-    fn close(&mut self, socket: u64) {
-        self.listen(socket, false);
-        if self.sockets.contains_key(&socket) {
-            self.closing.push(socket);
-        }
-    }
-
-    /// Where a socket stands.
-    pub(crate) fn local(&self, socket: u64) -> Option<SocketAddr> {
-        self.sockets.get(&socket).map(|socket| socket.local)
-    }
-
-    fn flow(&self, socket: u64, says: &Ends) -> Option<ForwardKey> {
-        self.sockets.get(&socket)?.flows.get(says).copied()
-    }
-
-    fn remember(&mut self, program: &Program, key: ForwardKey) {
-        let Some(socket) = self.sockets.get_mut(&program.socket) else { return };
-        socket.flows.insert(program.says, key);
-        socket.flows.insert(program.asked, key);
-    }
-
-    /// A flow has ended.
-    pub(crate) fn forget(&mut self, program: &Program) {
-        let Some(socket) = self.sockets.get_mut(&program.socket) else { return };
-        socket.flows.remove(&program.says);
-        socket.flows.remove(&program.asked);
-    }
-
-    /// Takes room for something that is to be said to a program.
-    fn take_room(&mut self, socket: u64, cost: u32) -> bool {
-        let Some(socket) = self.sockets.get_mut(&socket) else { return false };
-        let Some(left) = socket.room.checked_sub(cost) else { return false };
-        socket.room = left;
-        true
-    }
-}
+pub(crate) use sockets::{Program, Sockets};
 
 impl<N: Nic> Worker<N> {
     /// What is said about a socket of datagrams.
@@ -278,126 +191,6 @@ impl<N: Nic> Worker<N> {
             self.end_by_entry(flow);
         }
         over
-    }
-
-    /// A flow that a program begins: foreign connect. The order is that of connections ([`super::connect`]).
-    fn begin_to_peer(
-        &mut self,
-        now: Instant,
-        socket: u64,
-        local: SocketAddr,
-        asked: Ends,
-    ) -> Result<ForwardKey, &'static str> {
-        if self.draining {
-            return Err("ENETDOWN");
-        }
-        let remote = asked.destination;
-        let seen = self.table.changes();
-        let entry = match self.table.lookup_local(PROTOCOL_UDP, local) {
-            Some(entry) if entry.remote.is_none_or(|meant| meant == remote) => entry,
-            // Used up, gone, not for connecting, or for another peer.
-            _ => return Err("EADDRNOTAVAIL"),
-        };
-        let foreign = if entry.mark_only() { local } else { entry.foreign };
-        if asked.source.port() != 0
-            && (asked.source.ip() != foreign.ip() || ![0, asked.source.port()].contains(&foreign.port()))
-        {
-            return Err("EADDRNOTAVAIL");
-        }
-        let next_hop = self.routes.lookup(remote.ip()).ok_or("ENETUNREACH")?;
-        let wish = match (asked.source.port(), foreign.port()) {
-            (0, 0) => Wish { address: foreign.ip(), prefer: None, ports: Some(limits::port_class(local.port())) },
-            (0, port) | (port, _) => Wish::exactly(SocketAddr::new(foreign.ip(), port)),
-        };
-        let interface = next_hop.interface;
-        let source = self.free_source(PROTOCOL_UDP, &wish, remote, interface).map_err(|_| "EADDRINUSE")?;
-        let packet = PacketFacts {
-            at: Moment { micros: now.as_micros(), unix_seconds: self.wall_clock(now) },
-            ..PacketFacts::default()
-        };
-        let flow = NewFlow { interface, protocol: PROTOCOL_UDP, source, destination: remote, packet };
-        self.memory.release_holds();
-        let policy = std::sync::Arc::clone(&self.policy);
-        let decision = policy.decide_program_connect(&flow, &mut self.memory);
-        let link = (!entry.flags.contains(Flags::ONCE)).then(|| entry.link(seen));
-        let key = Key::new(interface, PROTOCOL_UDP, remote, source);
-        let served = self.admit_to_peer(&policy, &key, &decision, link)?;
-        if !self.claim(&entry) {
-            return Err("EADDRNOTAVAIL");
-        }
-        let program = Program { socket, says: Ends { source, destination: remote }, asked };
-        let served = Box::new(served.with(program));
-        self.counters.count(Counter::HandoffConnects);
-        self.insert_programs(now, key, Direction::Reply, &decision, served)
-    }
-
-    fn admit_to_peer(
-        &mut self,
-        policy: &std::sync::Arc<Policy>,
-        key: &Key,
-        decision: &Decision,
-        link: Option<Link>,
-    ) -> Result<Served, &'static str> {
-        let service = match decision.verdict {
-            Verdict::Proxy { service, .. } => service,
-            Verdict::Drop(reason) => {
-                self.counters.count(reason);
-                return Err("EACCES");
-            }
-            _ => return Err("EACCES"),
-        };
-        let admitted =
-            self.admit_session(policy.service(service)).and_then(|()| self.admit_client(key.destination().ip()));
-        admitted.map_err(|full| {
-            self.counters.count(full);
-            "ENOBUFS"
-        })?;
-        Ok(Served::new(policy, service, None, decision, [link, None]))
-    }
-
-    /// Sends a datagram of our own making: whole where it fits the link, else in fragments.
-    fn send_datagram(&mut self, now: Instant, ends: Ends, bytes: &[u8]) -> Result<(), &'static str> {
-        let next_hop = self.routes.lookup(ends.destination.ip()).ok_or("ENETUNREACH")?;
-        let interface = self.interfaces.get(next_hop.interface);
-        let (limit, offloads) = (usize::from(interface.mtu), interface.offloads);
-        let random = self.random.next_u64();
-        let ip = IpOut { identification: random as u16, ..IpOut::new(ends.source.ip(), ends.destination.ip()) };
-        let ports = (ends.source.port(), ends.destination.port());
-        let mut datagram = std::mem::take(&mut self.handoff.sockets.scratch);
-        let written = emit::datagram(&mut datagram, &ip, ports, bytes);
-        let fits = ip.source.is_ipv6() && datagram.len() <= limit;
-        let repeated = datagram.len().saturating_sub(8 + bytes.len());
-        let cut = Cut { limit, repeated, next_at: 6, identification: (random >> 32) as u32, dont_fragment: false };
-        let mut sent = written.map_err(|_| "EMSGSIZE");
-        let mut at = sent.is_ok().then_some(0);
-        while let Some(begin) = at.take() {
-            let Some(frame) = self.nic.allocate() else {
-                self.counters.count(Counter::NoMemory);
-                sent = Err("ENOBUFS");
-                break;
-            };
-            let delivery = self.deliver(now, &next_hop, frame, |frame, link| {
-                if fits {
-                    return emit::udp(frame, link, &ip, ports.0, ports.1, std::iter::once(bytes), &offloads).is_ok();
-                }
-                let written = emit::piece(frame, link, &datagram, &cut, begin);
-                at = written.ok().flatten();
-                written.is_ok()
-            });
-            match delivery {
-                Delivery::Done => {}
-                Delivery::Lost => sent = Err("ENOBUFS"),
-                Delivery::Unreachable => sent = Err("EHOSTUNREACH"),
-            }
-            if sent.is_err() {
-                break;
-            }
-            if at.is_some() || begin > 0 {
-                self.counters.count(Counter::Fragmented);
-            }
-        }
-        self.handoff.sockets.scratch = datagram;
-        sent
     }
 
     /// The network says of a program's datagram that it did not arrive.
