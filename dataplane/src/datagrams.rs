@@ -142,7 +142,7 @@ impl<N: Nic> Worker<N> {
                 let served = Served::new(&self.policy, service, listener, decision, [link, None]);
                 return self.open_to_program(now, key, arrival, decision, (Box::new(served), local));
             }
-            None => return self.counters.count(DropReason::NoProxyForProtocol),
+            Some(Proxy::Module(_)) | None => return self.counters.count(DropReason::NoProxyForProtocol),
         }
         let leg = match self.datagram_leg(now, &key, (service, listener), decision) {
             Ok(leg) => leg,
