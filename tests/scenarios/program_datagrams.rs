@@ -221,8 +221,24 @@ fn without_a_port_each_peer_sees_one_that_stays() {
     place.soon();
     assert_eq!(place.told(), [format!("{CLIENT} > {source} !")]);
     place.datagram(&source, CLIENT, b"as it was told");
+    place.datagram("10.0.0.9:70", CLIENT, b"by a port of its own choice");
     place.soon();
     assert_eq!(heard(&mut place.town.world, host).len(), 1);
+    assert_eq!(place.told(), [format!("10.0.0.9:70 > {CLIENT} EADDRNOTAVAIL")]);
+    assert_eq!(place.town.world.gateway.counter("datagram_sessions"), 1);
+    place.end();
+}
+
+#[test]
+fn who_has_been_heard_is_answered_whatever_the_source_says() {
+    let mut place = Place::with_entry(12, FOREIGN, Flags::LISTEN | Flags::CONNECT);
+    let host = place.town.client;
+    place.from(host, CLIENT, FOREIGN, b"hello");
+    place.soon();
+    place.datagram("0.0.0.0:0", CLIENT, b"hello");
+    place.soon();
+    assert_eq!(heard(&mut place.town.world, host), [(at(FOREIGN), at(CLIENT), b"hello".to_vec())]);
+    assert_eq!(place.told(), [format!("{CLIENT} > {FOREIGN} hello")]);
     assert_eq!(place.town.world.gateway.counter("datagram_sessions"), 1);
     place.end();
 }

@@ -162,7 +162,7 @@ impl<N: Nic> Worker<N> {
 
     /// A datagram of a program.
     fn program_says(&mut self, now: Instant, socket: u64, said: Ends, bytes: &[u8]) -> Result<(), &'static str> {
-        let Some(known) = self.handoff.sockets.sockets.get(&socket) else { return Ok(()) };
+        let Some(known) = self.handoff.sockets.sockets.get(&socket) else { return Err("EBADF") };
         let destination = match (said.destination.port(), known.peer) {
             (0, peer) => peer.ok_or("EDESTADDRREQ")?,
             _ => said.destination,
@@ -184,7 +184,7 @@ impl<N: Nic> Worker<N> {
     }
 
     /// Its entry has changed, and the walk has not come to it yet.
-    fn is_over(&mut self, flow: ForwardKey) -> bool {
+    pub(super) fn is_over(&mut self, flow: ForwardKey) -> bool {
         let over =
             self.may_be_unlinked() && self.forwards.get(flow).is_some_and(|forward| self.has_lost_its_entry(forward));
         if over {

@@ -41,15 +41,19 @@ impl<N: Nic> Worker<N> {
             _ => return Err("EADDRNOTAVAIL"),
         };
         let foreign = if entry.mark_only() { local } else { entry.foreign };
-        if asked.source.port() != 0
-            && (asked.source.ip() != foreign.ip() || ![0, asked.source.port()].contains(&foreign.port()))
-        {
+        // Which port stands for 0 is the gateway's choice.
+        if asked.source.port() != 0 && asked.source != foreign {
             return Err("EADDRNOTAVAIL");
         }
+        // It may have heard of this peer before it spoke to it.
+        let says = Ends { source: foreign, destination: remote };
+        if let Some(flow) = self.handoff.sockets.flow(socket, &says).filter(|flow| !self.is_over(*flow)) {
+            return Ok(flow);
+        }
         let next_hop = self.routes.lookup(remote.ip()).ok_or("ENETUNREACH")?;
-        let wish = match (asked.source.port(), foreign.port()) {
-            (0, 0) => Wish { address: foreign.ip(), prefer: None, ports: Some(limits::port_class(local.port())) },
-            (0, port) | (port, _) => Wish::exactly(SocketAddr::new(foreign.ip(), port)),
+        let wish = match foreign.port() {
+            0 => Wish { address: foreign.ip(), prefer: None, ports: Some(limits::port_class(local.port())) },
+            _ => Wish::exactly(foreign),
         };
         let interface = next_hop.interface;
         let source = self.free_source(PROTOCOL_UDP, &wish, remote, interface).map_err(|_| "EADDRINUSE")?;

@@ -63,7 +63,9 @@ impl Sockets {
 
     pub(super) fn close(&mut self, socket: u64) {
         self.listen(socket, false);
-        if self.sockets.contains_key(&socket) {
+        if let Some(closed) = self.sockets.get_mut(&socket) {
+            // What still comes by its flows is lost, and counted.
+            closed.room = 0;
             self.closing.push(socket);
         }
     }
