@@ -42,7 +42,7 @@ fn piece(link: &Link, packet: &Ip, id: u16, (from, to, more): Place) -> Bytes {
 }
 
 pub(crate) fn send(town: &mut Town, packet: &Ip, id: u16, places: &[Place]) {
-    send_to(town, town.client, GATE, packet, id, places);
+    send_from(town, town.client, "intra", packet, id, places);
 }
 
 /// The same from a host on another interface of the gateway.

@@ -23,7 +23,7 @@ const BURST: usize = 256;
 /// Members if nothing else is said.
 const MEMBERS: usize = 1_000_000;
 /// Of every kind, what rules say.
-const DIRECTIONS: [SetDirection; 2] = [SetDirection::Source, SetDirection::Source];
+const DIRECTIONS: [SetDirection; 3] = [SetDirection::Source; 3];
 
 pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
     let members = settings.flows.unwrap_or(MEMBERS).max(BURST);
@@ -70,12 +70,13 @@ pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
 fn member(kind: SetKind, i: usize) -> Member {
     let address = Ipv4Addr::from_bits((i as u32) << 8);
     let length = match kind {
-        SetKind::Ip | SetKind::IpPort => 32,
+        SetKind::Ip | SetKind::IpPort | SetKind::IpPortIp => 32,
         SetKind::Net | SetKind::NetPort => [24, 24, 28, 32][i % 4],
     };
     let network = ipnet::Ipv4Net::new(address, length).expect("a length of IPv4").into();
-    let ported = matches!(kind, SetKind::IpPort | SetKind::NetPort);
-    Member { network, port: ported.then_some((TCP, 80)), nomatch: false }
+    let ported = matches!(kind, SetKind::IpPort | SetKind::NetPort | SetKind::IpPortIp);
+    let second = (kind == SetKind::IpPortIp).then_some(IpAddr::V4(address));
+    Member { network, port: ported.then_some((TCP, 80)), second, nomatch: false }
 }
 
 /// An address of every member's, `beside` of none, in random order.

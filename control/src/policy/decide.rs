@@ -168,7 +168,9 @@ impl<T: Trace> Way<'_, T> {
         if self.policy.is_for_gateway(to.ip()) {
             self.trace.step(Step::ToGateway(to));
             self.input()?;
-            return match translated.filter(|_| self.policy.listener_at(to, self.flow.protocol).is_some()) {
+            // One that takes no more connections is still there: its flows end, as behind TPROXY.
+            let (open, over) = self.policy.listener_at(to, self.flow.protocol);
+            return match translated.filter(|_| open.or(over).is_some()) {
                 Some(rule) => self.led_to_listener(to, rule),
                 None => Ok(Verdict::Local),
             };
