@@ -61,6 +61,8 @@ enum Command {
     },
     /// Check a configuration file and report every fault
     Check,
+    /// Print the JSON schema of configuration files, for editors
+    Schema,
     /// Say what would become of a new flow, and why; of FILE if given, else of the running gateway
     Explain(Explain),
     /// Show how the gateway is
@@ -217,6 +219,7 @@ fn dispatch(cli: &Cli) -> Done {
     match &cli.command {
         Command::Run { .. } => unreachable!("main has seen to it"),
         Command::Check => file::check(cli.config(), cli.json),
+        Command::Schema => say(format_args!("{:#}", control::config::schema(crate::modules::MODULES))),
         Command::Explain(flow) => match cli.config_given() {
             Some(path) => file::explain(path, flow, cli.json),
             None => ask::explain(&ask::client(cli)?, flow, cli.json),

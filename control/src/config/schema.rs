@@ -11,13 +11,41 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde_json::Value;
 
+use crate::modules::Modules;
 use policy::{ListenerSection, NatPolicySection, PolicyRuleSection, ServiceSection, ZoneSection};
 
 mod policy;
 
-/// The JSON schema of a configuration file.
-pub fn schema() -> Value {
-    schemars::schema_for!(File).to_value()
+/// The JSON schema of a configuration file in which services may name these proxies.
+pub fn schema(modules: &dyn Modules) -> Value {
+    let mut schema = schemars::schema_for!(File).to_value();
+    for kind in modules.kinds() {
+        if let Some(Value::Array(words)) = schema.pointer_mut("/$defs/ProxyWord/enum") {
+            words.push(kind.name.into());
+        }
+    }
+    for name in std::iter::once("plug").chain(modules.kinds().iter().map(|kind| kind.name)) {
+        if let Some(section) = modules.schema(name) {
+            add_section(&mut schema, name, section);
+        }
+    }
+    schema
+}
+
+/// Gives services the section of a proxy. Its own definitions get its name in front: two proxies may have the same words.
+fn add_section(schema: &mut Value, name: &str, section: Value) {
+    let text = section.to_string().replace("\"#/$defs/", &format!("\"#/$defs/{name}."));
+    let Ok(Value::Object(mut section)) = serde_json::from_str(&text) else { return };
+    section.remove("$schema");
+    let definitions = section.remove("$defs");
+    if let Some(Value::Object(all)) = schema.pointer_mut("/$defs") {
+        if let Some(Value::Object(definitions)) = definitions {
+            all.extend(definitions.into_iter().map(|(word, shape)| (format!("{name}.{word}"), shape)));
+        }
+        if let Some(Value::Object(keys)) = all.get_mut("ServiceSection").and_then(|service| service.get_mut("properties")) {
+            keys.insert(name.to_owned(), Value::Object(section));
+        }
+    }
 }
 
 /// A configuration of Limpid.

@@ -140,7 +140,8 @@ fn module(service: &mut Service, mapping: &mut Mapping<'_>, node: &Node, known: 
         Some(Proxy::Module(kind)) => kind.name,
         Some(Proxy::Handoff) | None => return,
     };
-    let section = mapping.get(kind);
+    // The plug is always there; what it can be told, only where its module is.
+    let section = if known.modules.schema(kind).is_some() { mapping.get(kind) } else { None };
     let mut reading = Reading { service: &service.name, place: &node.place, faults, read_file: known.read_file };
     service.module = known.modules.read(kind, section, &mut reading);
 }
