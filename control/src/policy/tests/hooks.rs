@@ -193,7 +193,7 @@ const WAYS: &[(&str, &str)] = &[
     ),
     (
         "wire: a tcp 10.0.0.9:5 10.0.1.9:83",
-        "raw PRE, mangle PRE, tproxy PRE, taken, mangle INPUT, filter INPUT, listener, denies, DROP denied",
+        "raw PRE, mangle PRE, tproxy PRE, taken, mangle INPUT, filter INPUT, listener, denies, DROP denied_by_service",
     ),
     // Ends on the way.
     ("wire: a tcp 10.0.0.9:5 10.0.1.9:90", "raw PRE, DROP raw_rule"),
