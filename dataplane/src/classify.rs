@@ -149,8 +149,10 @@ impl<N: Nic> Worker<N> {
     /// gateway where the kernel has a part in the interface, else it finds nobody. What is answered here is answered in
     /// the name of whom the packet was sent to, so a translated destination needs no translating back.
     fn local_service(&mut self, now: Instant, key: Key, arrival: &Arrival<'_, N::Frame>, nat: &Nat) {
+        // An answer to what came in fragments is longer than a frame: the kernel, where it has a part, cuts its own.
+        let kernels = arrival.whole.is_some() && self.exceptions.serves(arrival.interface);
         match &arrival.ip.kind {
-            Transport::Icmp(icmp::Message::EchoRequest(echo)) => self.echo(now, arrival, echo, nat),
+            Transport::Icmp(icmp::Message::EchoRequest(echo)) if !kernels => self.echo(now, arrival, echo, nat),
             // The policy takes all link-local addresses for ours; the wire may have sent us another's.
             _ if is_link_local(arrival.ip.destination)
                 && !self.routes.is_own_on(arrival.interface, arrival.ip.destination) =>
