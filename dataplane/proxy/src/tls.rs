@@ -1,6 +1,18 @@
 //! The tls proxy; its owner writes this header.
 
+pub mod clock;
 pub mod event;
+pub mod fingerprint;
+pub mod hello;
+pub mod limits;
+mod md5;
+pub mod stream;
+#[cfg(test)]
+#[expect(dead_code, reason = "what the next tests need")]
+pub(crate) mod testing;
+
+pub use hello::Hello;
+pub use stream::TlsStream;
 
 use std::sync::Arc;
 
