@@ -6,7 +6,10 @@
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Core {}
+pub struct Core {
+    /// Minted certificates, and what is known to be pinned.
+    pub tls: crate::tls::Shared,
+}
 
 impl Core {
     /// Nothing is kept yet.

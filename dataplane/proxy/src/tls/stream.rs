@@ -140,6 +140,13 @@ impl<S: Stream> TlsStream<S> {
         poll_fn(|cx| self.poll_handshake(cx)).await
     }
 
+    /// Ends as who leaves without a `close_notify` does.
+    #[cfg(test)]
+    pub(crate) fn truncate(&mut self) {
+        self.io.shutdown();
+        self.shut = true;
+    }
+
     /// What went wrong with TLS, if that is why the stream failed.
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
@@ -247,6 +254,18 @@ impl<S: Stream> TlsStream<S> {
         if sealed.is_empty() { Ok(()) } else { self.io.write(Bytes::from(sealed).into()) }
     }
 
+    /// RFC 8446, 6.1: "Any data received after a closure alert has been received MUST be ignored." It is taken from below,
+    /// with the FIN behind it, so that the peer is rid of it and finishes.
+    fn discard(&mut self, cx: &mut Context<'_>) {
+        while self.peer_closed && !self.io_ended {
+            match self.io.poll_read(cx) {
+                Poll::Ready(Ok(Some(_))) => {}
+                Poll::Ready(Ok(None) | Err(_)) => self.io_ended = true,
+                Poll::Pending => return,
+            }
+        }
+    }
+
     /// Has everything been said both ways? What becomes of the connection then is of no interest: many answer our
     /// `close_notify` with a reset, because they have closed.
     fn is_over(&self) -> bool {
@@ -332,6 +351,7 @@ impl<S: Stream> Stream for TlsStream<S> {
         if let Some(error) = self.failure {
             return Poll::Ready(Err(error));
         }
+        self.discard(cx);
         match ready!(self.io.poll_finished(cx)) {
             Err(StreamError::Reset) if self.is_over() => Poll::Ready(Ok(())),
             result => Poll::Ready(result),

@@ -1,6 +1,8 @@
 //! For tests: authorities, certificates, and both ends by the library.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rcgen::{
@@ -9,9 +11,15 @@ use rcgen::{
 };
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 
 use super::clock::Clock;
+use super::hello::{Hello, Peek};
+use crate::host::Host;
+use crate::memory::{MemoryStream, World, duplex};
+use crate::session::SessionInfo;
+use crate::stream::Stream;
 
 /// 2026-01-01: the memory host's wall clock at its start.
 pub(crate) const NOW: Duration = Duration::from_secs(1_767_225_600);
@@ -141,4 +149,77 @@ pub(crate) fn client_config(
 pub(crate) fn client(config: ClientConfig, name: &str) -> ClientConnection {
     let name = ServerName::try_from(name.to_owned()).expect("a name");
     ClientConnection::new(Arc::new(config), name).expect("it is complete")
+}
+
+/// A ClientHello as the library's client sends it.
+pub(crate) fn hello_for(name: Option<&str>, alpn: &[&str]) -> Hello {
+    let mut connection = client(client_config(&[], &[&TLS13, &TLS12], alpn), name.unwrap_or("192.0.2.1"));
+    let mut bytes = Vec::new();
+    connection.write_tls(&mut bytes).expect("a Vec takes all");
+    Peek::default().feed(&bytes).expect("it is good").expect("it is whole")
+}
+
+/// Of a session between zones.
+pub(crate) fn info() -> SessionInfo {
+    SessionInfo {
+        client: "192.168.1.5:40000".parse().expect("an address"),
+        original_destination: "10.0.0.9:443".parse().expect("an address"),
+        service: "https".into(),
+        client_zone: Some("intranet".into()),
+        server_zone: Some("dmz".into()),
+        interface: "intra".into(),
+        idle: Duration::from_secs(60),
+        total: None,
+    }
+}
+
+/// Unread bytes of a stream in memory.
+pub(crate) const WINDOW: usize = 4_096;
+
+/// Two ends whose bytes come in pieces of `size` in both directions, each at its own time.
+pub(crate) fn wire(world: &mut World, size: usize) -> (MemoryStream, MemoryStream) {
+    let (client, mut near) = duplex(WINDOW);
+    let (mut far, server) = duplex(WINDOW);
+    let host = world.host();
+    let _ = world.spawn(async move {
+        let mut open = (true, true);
+        while open.0 || open.1 {
+            poll_fn(|cx| {
+                let forth = open.0 && pass_piece(cx, &mut near, &mut far, size, &mut open.0);
+                let back = open.1 && pass_piece(cx, &mut far, &mut near, size, &mut open.1);
+                if forth || back { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            host.sleep(Duration::from_micros(1)).await;
+        }
+        let _ = (near.finished().await, far.finished().await);
+    });
+    (client, server)
+}
+
+/// One piece, or the end; `false` when there is nothing.
+fn pass_piece(
+    cx: &mut Context<'_>,
+    from: &mut MemoryStream,
+    to: &mut MemoryStream,
+    size: usize,
+    open: &mut bool,
+) -> bool {
+    match from.poll_read(cx) {
+        Poll::Pending => return false,
+        Poll::Ready(Ok(Some(mut chunk))) => {
+            let piece = chunk.split_to(size.min(chunk.len()));
+            from.unread(chunk);
+            *open = to.write(piece).is_ok();
+        }
+        Poll::Ready(Ok(None)) => {
+            to.shutdown();
+            *open = false;
+        }
+        Poll::Ready(Err(_)) => {
+            to.abort();
+            *open = false;
+        }
+    }
+    true
 }

@@ -1,7 +1,5 @@
 //! TLS on streams in memory: in every cut of the bytes, both ends' ends, and what a peer can do wrong.
 
-use std::future::poll_fn;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,57 +10,7 @@ use super::{Fault, HandshakeError, TlsStream};
 use crate::host::Host;
 use crate::memory::{MemoryStream, World, duplex};
 use crate::stream::{Stream, StreamError};
-use crate::tls::testing::{Authority, client, client_config, server};
-
-const WINDOW: usize = 4_096;
-
-/// Two ends whose bytes come in pieces of `size` in both directions, each at its own time.
-fn wire(world: &mut World, size: usize) -> (MemoryStream, MemoryStream) {
-    let (client, mut near) = duplex(WINDOW);
-    let (mut far, server) = duplex(WINDOW);
-    let host = world.host();
-    let _ = world.spawn(async move {
-        let mut open = (true, true);
-        while open.0 || open.1 {
-            poll_fn(|cx| {
-                let forth = open.0 && pass_piece(cx, &mut near, &mut far, size, &mut open.0);
-                let back = open.1 && pass_piece(cx, &mut far, &mut near, size, &mut open.1);
-                if forth || back { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
-            host.sleep(Duration::from_micros(1)).await;
-        }
-        let _ = (near.finished().await, far.finished().await);
-    });
-    (client, server)
-}
-
-/// One piece, or the end; `false` when there is nothing.
-fn pass_piece(
-    cx: &mut Context<'_>,
-    from: &mut MemoryStream,
-    to: &mut MemoryStream,
-    size: usize,
-    open: &mut bool,
-) -> bool {
-    match from.poll_read(cx) {
-        Poll::Pending => return false,
-        Poll::Ready(Ok(Some(mut chunk))) => {
-            let piece = chunk.split_to(size.min(chunk.len()));
-            from.unread(chunk);
-            *open = to.write(piece).is_ok();
-        }
-        Poll::Ready(Ok(None)) => {
-            to.shutdown();
-            *open = false;
-        }
-        Poll::Ready(Err(_)) => {
-            to.abort();
-            *open = false;
-        }
-    }
-    true
-}
+use crate::tls::testing::{Authority, WINDOW, client, client_config, server, wire};
 
 async fn read_all(stream: &mut TlsStream<MemoryStream>) -> (Vec<u8>, Option<StreamError>) {
     let mut all = Vec::new();
@@ -149,8 +97,7 @@ fn a_fin_without_close_notify_is_a_truncation_unless_it_is_permitted() {
         let heard = world.spawn(async move { (read_all(&mut near).await, near.fault().cloned()) });
         world.spawn(async move {
             far.send(Bytes::from_static(b"half a")).await.expect("it is open");
-            far.io.shutdown();
-            far.shut = true;
+            far.truncate();
             let _ = far.finished().await;
         });
         world.run();
