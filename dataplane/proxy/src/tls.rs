@@ -33,6 +33,7 @@ mod serve;
 pub mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod upgrade;
 mod upstream;
 pub mod verify;
 
@@ -40,12 +41,12 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
-
 use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::session::Session;
 pub use hello::Hello;
+pub use rustls::AlertDescription;
+pub use rustls::pki_types::ServerName;
 pub use stream::TlsStream;
 
 /// What a service sets for it.

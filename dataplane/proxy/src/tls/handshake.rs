@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use super::stream::{HandshakeError, TlsStream};
+use super::stream::{Fault, HandshakeError, TlsStream};
 use crate::host::Host;
 use crate::stream::{Chunk, Stream, StreamError};
 
@@ -17,6 +17,13 @@ pub enum Unsecured {
     TooSlow,
     /// It failed.
     Failed(HandshakeError),
+}
+
+impl Unsecured {
+    /// The library has no place for the connection.
+    pub(super) fn unmade(error: rustls::Error) -> Unsecured {
+        Unsecured::Failed(HandshakeError::Fault(Fault::Tls(error)))
+    }
 }
 
 impl fmt::Display for Unsecured {

@@ -61,6 +61,9 @@ pub enum EchKind {
     Real,
 }
 
+/// The name of the last resort among the rules.
+pub const OTHERWISE: &str = "otherwise";
+
 /// What a rule asks for; what is not set asks for nothing. Of a list one has to fit.
 #[derive(Clone, Debug, Default)]
 pub struct Match {
@@ -166,7 +169,7 @@ impl Rules {
                 Fits::Yes => {}
             }
         }
-        Decision::Final(self.otherwise, "otherwise")
+        Decision::Final(self.otherwise, OTHERWISE)
     }
 
     /// Can it come to `splice` when only the certificate is still to be seen? Then the server is to be looked at without
@@ -220,7 +223,9 @@ impl Match {
             && one(&self.ports, |ports| ports.contains(&info.original_destination.port()))
     }
 
-    fn asks_for_hello(&self) -> bool {
+    /// Only the second step can tell.
+    #[must_use]
+    pub fn asks_for_hello(&self) -> bool {
         self.sni.is_some()
             || self.has_sni.is_some()
             || self.ech.is_some()

@@ -16,7 +16,7 @@ use self::report::Report;
 use super::event::Event;
 use super::handshake::within;
 use super::hello::{Broken, Hello, Peek};
-use super::policy::{Action, Decision, Known};
+use super::policy::{Action, Decision, Known, OTHERWISE};
 use super::{Encryption, NotTls, Settings, limits};
 use crate::host::{Host, Level, Target};
 use crate::outcome::{Outcome, Reason, Side};
@@ -79,7 +79,9 @@ impl<H: Host> Serving<H> {
         let first = settings.rules.decide(&known);
         if let Decision::Final(action, rule) = first {
             self.report.decided(action, rule);
-            if action != Action::Bump {
+            // What is spliced because nothing else was said is looked at for the record, and has to be TLS.
+            let spliced_by_default = action == Action::Splice && rule == OTHERWISE;
+            if action != Action::Bump && !spliced_by_default {
                 self.count_end(action);
                 return Ok((action, None));
             }
@@ -275,4 +277,4 @@ fn alert_record(alert: AlertDescription) -> bytes::Bytes {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

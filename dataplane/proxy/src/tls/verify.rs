@@ -139,6 +139,21 @@ impl Trust {
         Ok(count)
     }
 
+    /// Trusts the authorities that the system trusts; how many those are. Reads files: while a configuration is read only.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn add_system_authorities(&mut self) -> Result<usize, String> {
+        let found = rustls_native_certs::load_native_certs();
+        // What the system has and cannot be used is nothing that an operator of ours could mend.
+        let count = found.certs.iter().filter(|cert| self.add_authority(cert).is_ok()).count();
+        match found.errors.first() {
+            _ if count > 0 => Ok(count),
+            Some(error) => Err(error.to_string()),
+            None => Err("the system has none".into()),
+        }
+    }
+
     /// Trusts one authority.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ fn the_chain_has_what_clients_do_not_have() {
     let real = testing::Authority::new("world").leaf(&["a.example"], |_| ());
     let chained = Authority::new(&(middle.pem.clone() + &root.pem), &middle.key_pem).expect("it is one");
     let (copy, _) = Mint::default().copy(&real.chain[0], &chained, Duration::ZERO).expect("it can be copied");
-    assert_eq!(copy.cert[1..], [middle.cert.clone()]);
+    assert_eq!(copy.cert[1..], *std::slice::from_ref(&middle.cert));
     let mut trust = Trust::default();
     trust.add_authority(&root.cert).expect("an authority");
     let name = ServerName::try_from("a.example").expect("a name");

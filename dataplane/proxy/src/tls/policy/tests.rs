@@ -58,7 +58,8 @@ fn one_looks_only_as_far_as_needed() {
     let bad = Match { trusted: Some(false), ..Match::default() };
     let look = Decision::LookOn;
     let by = |action, rule| Decision::Final(action, rule);
-    let cases: [(Vec<(Match, Action)>, Option<&str>, Result<(), Distrust>, Vec<Decision<'_>>); 7] = [
+    type Case<'a> = (Vec<(Match, Action)>, Option<&'a str>, Result<(), Distrust>, Vec<Decision<'a>>);
+    let cases: [Case<'_>; 7] = [
         (vec![], None, Ok(()), vec![by(Action::Bump, "otherwise")]),
         (
             vec![(foreign, Action::Splice), (zone.clone(), Action::Terminate)],

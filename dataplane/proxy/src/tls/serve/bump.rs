@@ -16,17 +16,16 @@ use crate::outcome::{Outcome, Reason, Side};
 use crate::relay::Relay;
 use crate::stack::{BoxStream, Stacked, boxed, run as run_stacked};
 use crate::stream::{Stream, StreamError};
-use crate::tls::certificates::choose;
 use crate::tls::event::Event;
 use crate::tls::handshake::{Unsecured, secure};
 use crate::tls::hello::Hello;
-use crate::tls::mint::Coin;
 use crate::tls::pins::looks_pinned;
 use crate::tls::policy::{Action, Decision, Known, Shown};
 use crate::tls::stream::{Fault, HandshakeError, TlsStream};
+use crate::tls::upgrade::{NoCertificate, Original};
 use crate::tls::upstream::{Again, Servers};
 use crate::tls::verify::{Distrust, Verdict, names_of};
-use crate::tls::{Certificates, Encryption, Untrusted};
+use crate::tls::{Encryption, Untrusted};
 
 /// A server after its handshake.
 struct Server<S: Stream> {
@@ -71,7 +70,7 @@ impl<H: Host> Serving<H> {
 
     /// TLS with the client, clear text with the server.
     async fn bump_client(mut self, mut client: H::Stream, hello: &Hello) -> Outcome {
-        let chosen = self.own_certificate(hello);
+        let chosen = self.certificate(hello, None);
         let connected = match chosen {
             Ok(certificate) => self.connect(&mut client).await.map(|server| (server, certificate)),
             Err(end) => Err(end),
@@ -125,10 +124,7 @@ impl<H: Host> Serving<H> {
         let offered = self.offered(hello);
         let server = self.secure_server(client, name, &offered).await?;
         self.judge(Some(hello), &server)?;
-        let certificate = match &self.settings.certificates {
-            Certificates::Own(_) => self.own_certificate(hello)?,
-            Certificates::Keybridge { .. } => self.mint(&server)?,
-        };
+        let certificate = self.certificate(hello, server.original().as_ref())?;
         Ok((server, certificate))
     }
 
@@ -293,48 +289,27 @@ impl<H: Host> Serving<H> {
         hello.alpn().iter().filter(takes).cloned().collect()
     }
 
-    fn own_certificate(&self, hello: &Hello) -> Result<Arc<CertifiedKey>, End> {
-        let Certificates::Own(all) = &self.settings.certificates else {
-            return Err(End::alert(Reason::ClientHandshake, AlertDescription::InternalError));
-        };
-        choose(all, hello.server_name()).cloned().ok_or_else(|| {
-            self.host.count(Event::NoCertificate.into());
-            self.host.log(
-                self.id,
-                Level::Info,
-                format_args!("there is no certificate for the name that the client wants"),
-            );
-            End::alert(Reason::ClientHandshake, AlertDescription::UnrecognisedName)
-        })
-    }
-
-    /// A copy by the authority that the verdict calls for.
-    fn mint(&mut self, server: &Server<H::Stream>) -> Result<Arc<CertifiedKey>, End> {
-        let Certificates::Keybridge { trusted, untrusted } = &self.settings.certificates else {
-            return Err(End::alert(Reason::ServerHandshake, AlertDescription::InternalError));
-        };
-        let (authority, by) = match (server.verdict, untrusted) {
-            (Ok(()), _) => (trusted, "trusted"),
-            (Err(_), Some(untrusted)) => (untrusted, "untrusted"),
-            (Err(_), None) => return Err(self.deny_untrusted()),
-        };
-        let real = server.stream.peer_certificates().first();
-        let copy = real
-            .ok_or_else(|| "the server showed none".to_owned())
-            .and_then(|real| self.host.core().tls.mint.borrow_mut().copy(real, authority, self.host.now()));
-        match copy {
-            Ok((certificate, coin)) => {
-                let event = if coin == Coin::Fresh { Event::Minted } else { Event::MintedKept };
-                self.host.count(event.into());
+    /// A copy of the server's certificate by the authority that the verdict calls for, or one of our own.
+    fn certificate(&mut self, hello: &Hello, original: Option<&Original>) -> Result<Arc<CertifiedKey>, End> {
+        match self.settings.certificate_for(&self.host, hello.server_name(), original) {
+            Ok((certificate, by)) => {
                 self.report.minted(by);
                 Ok(certificate)
             }
-            Err(error) => {
-                self.host.count(Event::MintFailed.into());
-                self.host.log(self.id, Level::Warning, format_args!("no copy of the server's certificate: {error}"));
+            Err(NoCertificate::Untrusted(_)) => Err(self.deny_untrusted()),
+            Err(NoCertificate::NotForName) => {
+                self.log(format_args!("there is no certificate for the name that the client wants"));
+                Err(End::alert(Reason::ClientHandshake, AlertDescription::UnrecognisedName))
+            }
+            Err(NoCertificate::Uncopied(error)) => {
+                self.log(format_args!("no copy of the server's certificate: {error}"));
                 Err(End::alert(Reason::ServerHandshake, AlertDescription::InternalError))
             }
         }
+    }
+
+    fn log(&self, text: std::fmt::Arguments<'_>) {
+        self.host.log(self.id, Level::Info, text);
     }
 
     /// The handshake with the client.
@@ -462,5 +437,10 @@ impl<S: Stream> Server<S> {
     fn shown(&self) -> Shown {
         let names = self.stream.peer_certificates().first().map(names_of).unwrap_or_default();
         Shown { verdict: self.verdict, names }
+    }
+
+    fn original(&self) -> Option<Original> {
+        let certificate = self.stream.peer_certificates().first()?.clone();
+        Some(Original { certificate, verdict: self.verdict })
     }
 }

@@ -7,7 +7,7 @@ use rustls::ProtocolVersion;
 use crate::record::Record;
 use crate::tls::hello::Hello;
 use crate::tls::policy::{Action, EchKind};
-use crate::tls::verify::Verdict;
+use crate::tls::verify::{Distrust, Verdict};
 
 /// Gathered as it becomes known.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Report {
             }
         }
         if let Some(verdict) = self.verdict {
-            record = record.with("certificate", verdict.map_or_else(|fault| fault.name(), |()| "trusted"));
+            record = record.with("certificate", verdict.map_or_else(Distrust::name, |()| "trusted"));
         }
         if let Some((server, alpn)) = self.server {
             record = record.with("server_version", version(server));

@@ -29,19 +29,19 @@ use crate::tls::{Certificates, Encryption, NotTls, Settings, Stack, Untrusted, m
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The authorities: the world's, and our two.
-struct Scene {
+pub(crate) struct Scene {
     web: Authority,
-    trusted: Authority,
+    pub(crate) trusted: Authority,
     untrusted: Authority,
 }
 
 impl Scene {
-    fn new() -> Scene {
+    pub(crate) fn new() -> Scene {
         Scene { web: Authority::new("web"), trusted: Authority::new("trusted"), untrusted: Authority::new("untrusted") }
     }
 
     /// Two-sided with the keybridge; everything is bumped.
-    fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let clock = crate::tls::clock::Clock::default();
         let mut trust = Trust::default();
         trust.add_authority(&self.web.cert).expect("an authority");
@@ -67,7 +67,15 @@ impl Scene {
         }
     }
 
-    fn good(&self) -> Leaf {
+    /// Nobody signs copies of what is not trusted.
+    pub(crate) fn without_untrusted(&self, settings: &mut Settings) {
+        let Certificates::Keybridge { untrusted, .. } = &mut settings.certificates else {
+            panic!("it is the keybridge")
+        };
+        *untrusted = None;
+    }
+
+    pub(crate) fn good(&self) -> Leaf {
         self.web.leaf(&["a.example"], |_| ())
     }
 }
@@ -321,8 +329,7 @@ fn servers_that_are_not_trusted() {
 
         // No authority for them is a denial as well.
         let mut single = with_list();
-        let Certificates::Keybridge { untrusted, .. } = &mut single.certificates else { panic!("it is the keybridge") };
-        *untrusted = None;
+        scene.without_untrusted(&mut single);
         let came = session(single, leaf, &[&scene.trusted], name, 100_000);
         assert_eq!(
             (came.heard, came.outcome.map(|o| o.reason)),
@@ -531,12 +538,10 @@ fn what_is_pinned_is_learned_and_spliced_for_its_time() {
     assert_eq!(session_in(&mut world, &settings, &scene.good(), connection, 100_000, &[]).heard, refused);
 }
 
+type Reads = Vec<Result<Option<Bytes>, StreamError>>;
+
 /// What a client hears that says `bytes` and waits.
-fn says(
-    settings: Settings,
-    bytes: &'static [u8],
-    end: bool,
-) -> (World, Vec<Result<Option<Bytes>, StreamError>>, Option<Reason>) {
+fn says(settings: Settings, bytes: &'static [u8], end: bool) -> (World, Reads, Option<Reason>) {
     let mut world = World::new();
     let (mut at_client, client_leg) = duplex(WINDOW);
     let (server_leg, mut at_server) = duplex(WINDOW);
