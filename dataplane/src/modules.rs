@@ -5,6 +5,7 @@
 //! all cores; a session finds its own by the policy that it keeps.
 
 mod plug;
+mod tls;
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ pub static MODULES: &dyn Modules = &Proxies;
 #[derive(Debug)]
 struct Proxies;
 
-const KINDS: &[ModuleKind] = &[];
+const KINDS: &[ModuleKind] = &[ModuleKind { name: "tls", names_servers: false }];
 
 impl Modules for Proxies {
     fn kinds(&self) -> &'static [ModuleKind] {
@@ -30,6 +31,7 @@ impl Modules for Proxies {
     fn read(&self, kind: &str, section: Option<&Node>, reading: &mut Reading<'_>) -> Option<ModuleSettings> {
         match kind {
             "plug" => plug::read(section, reading),
+            "tls" => tls::read(section, reading),
             _ => None,
         }
     }
@@ -37,6 +39,7 @@ impl Modules for Proxies {
     fn schema(&self, kind: &str) -> Option<serde_json::Value> {
         match kind {
             "plug" => Some(plug::schema()),
+            "tls" => Some(tls::schema()),
             _ => None,
         }
     }
@@ -57,3 +60,6 @@ pub(crate) fn of(service: &Service) -> Option<Module> {
     };
     Some(Module { service: Arc::from(service.name.as_str()), settings })
 }
+
+#[cfg(test)]
+mod tests;

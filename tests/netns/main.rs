@@ -42,6 +42,7 @@ mod refusals;
 mod selftest;
 mod servers;
 mod slot;
+mod tls;
 mod transfers;
 mod verdicts;
 mod wait;
