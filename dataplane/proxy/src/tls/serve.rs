@@ -94,6 +94,7 @@ impl<H: Host> Serving<H> {
             None => return Ok((Action::Splice, None)),
         };
         self.report.hello(&hello, settings.rules.ech(&hello));
+        // A script's word about the hello belongs here, before the rules: splice, bump, or deny.
         let info = self.info.clone();
         let known = Known { info: &info, hello: Some(&hello), certificate: None };
         let mut decision = settings.rules.decide(&known);

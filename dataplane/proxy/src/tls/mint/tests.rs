@@ -66,6 +66,21 @@ fn what_was_minted_is_kept_for_its_time_and_its_authority() {
 }
 
 #[test]
+fn no_more_is_kept_than_the_bound() {
+    let mut mint = Mint::default();
+    let ours = testing::Authority::new("ours");
+    let real = ours.leaf(&["a.example"], |_| ());
+    let (certificate, _) = mint.copy(&real.chain[0], &authority(&ours), Duration::ZERO).expect("it can be copied");
+    for number in 0..2 * limits::MINTED_MAX as u64 {
+        let mut place = [0; 32];
+        place[..8].copy_from_slice(&number.to_be_bytes());
+        let minted = super::Minted { certificate: certificate.clone(), until: Duration::MAX };
+        mint.minted.insert(([0; 32], place), minted);
+        assert!(mint.minted.len() <= limits::MINTED_MAX);
+    }
+}
+
+#[test]
 fn the_chain_has_what_clients_do_not_have() {
     let root = testing::Authority::new("root");
     let middle = root.below("middle");

@@ -24,7 +24,7 @@ use crate::tls::policy::{Action, Match, Rule, Rules};
 use crate::tls::stream::{Fault, HandshakeError, TlsStream};
 use crate::tls::testing::{Authority, Leaf, WINDOW, client, client_config, info, server, wire};
 use crate::tls::verify::{Distrust, Trust};
-use crate::tls::{Certificates, Encryption, NotTls, Settings, Stack, Untrusted, mint, run};
+use crate::tls::{Certificates, Encryption, NotTls, Settings, Stack, Untrusted, limits, mint, run};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -632,6 +632,25 @@ fn whoever_is_too_slow() {
     world.run();
     assert_eq!(outcome.take().map(|outcome| outcome.reason), Some(Reason::ClientTooSlow));
     assert_eq!(world.host().counted(Event::ClientTimeout), 1);
+}
+
+#[test]
+fn who_does_not_take_its_alert_goes_without() {
+    let scene = Scene::new();
+    let reject = Action::Reject(AlertDescription::AccessDenied);
+    let settings = Settings { rules: rules(vec![(sni(".example"), reject)], Action::Bump), ..scene.settings() };
+    let mut world = World::new();
+    let (mut at_client, client_leg) = duplex(WINDOW);
+    let outcome = serve(&mut world, client_leg, &Arc::new(settings));
+    let mut hello = Vec::new();
+    client(client_config(&[], &[&TLS13], &[]), "a.example").write_tls(&mut hello).expect("a Vec takes all");
+    let ended = world.spawn(async move {
+        let _ = at_client.send(Bytes::from(hello)).await;
+        at_client.failed().await
+    });
+    assert_eq!(world.run(), 0);
+    assert_eq!((world.now(), ended.take()), (limits::ALERT_LINGER_MAX, Some(StreamError::Reset)));
+    assert_eq!(outcome.take(), Some(Outcome::unserved(Reason::PolicyDenied)));
 }
 
 #[test]
