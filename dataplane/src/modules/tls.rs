@@ -56,15 +56,18 @@ fn settings(node: &Node, reading: &mut Reading<'_>, hands_on_to: &mut Vec<(Strin
     let clock = Clock::default();
     let rules = rules::rules(&mut section, encryption, faults);
     let (to_client, to_server_oldest) = oldest(&mut section, &clock, faults);
+    let before = faults.len();
     let (trust, untrusted) = trust(&mut section, encryption, &files, faults);
+    let trust_is_as_said = faults.len() == before;
     let certificates = certificates(&mut section, encryption, &files, faults);
     let bumps = encryption != Encryption::TwoSided || rules.as_ref().is_some_and(rules::bumps);
-    if bumps && encryption != Encryption::ServerOnly && certificates.is_none() {
+    let said = section.place("keybridge").or(section.place("certificates"));
+    if bumps && encryption != Encryption::ServerOnly && said.is_none() {
         let wanted =
             if encryption == Encryption::TwoSided { "`keybridge` or `certificates`" } else { "`certificates`" };
         faults.add(node.place.clone(), format!("`tls` decrypts, and has no {wanted} for its clients"));
     }
-    if bumps && encryption != Encryption::ClientOnly && trust.authorities() == 0 {
+    if bumps && encryption != Encryption::ClientOnly && trust_is_as_said && trust.authorities() == 0 {
         let message = "`tls` speaks with servers, and trusts none: name `authorities` under `verify`";
         faults.add(node.place.clone(), message);
     }
@@ -211,7 +214,11 @@ fn files_of_keybridge(node: &Node, files: &Files<'_>, faults: &mut Faults) -> Op
 
 fn own_certificates(node: &Node, files: &Files<'_>, faults: &mut Faults) -> Vec<Own> {
     let mut all = Vec::new();
-    for node in decode::list(node, "`certificates`", faults) {
+    let list = decode::list(node, "`certificates`", faults);
+    if list.is_empty() {
+        faults.add(node.place.clone(), "`certificates` has none in it");
+    }
+    for node in list {
         let Some(mut mapping) = Mapping::new(node, "the certificate", faults) else { continue };
         let named = mapping.get("names");
         let names = named.and_then(|node| rules::names(node, "`names`", faults));

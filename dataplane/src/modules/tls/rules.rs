@@ -184,14 +184,20 @@ pub(super) fn names(node: &Node, what: &str, faults: &mut Faults) -> Option<Name
     let items = decode::some(node);
     decode::at_most(items.len(), NAMES_MAX, node, "names", faults);
     let words: Vec<&str> = items.iter().map(|item| decode::text(item, what, faults)).collect::<Option<_>>()?;
-    match Names::new(words.iter().copied()) {
-        Ok(names) => Some(names),
-        Err((place, error)) => {
-            let word = words.get(place).copied().unwrap_or_default();
-            faults.add(items.get(place).unwrap_or(node).place.clone(), format!("`{word}`: {error}"));
-            None
+    if let Ok(names) = Names::new(words.iter().copied()) {
+        return Some(names);
+    }
+    // All that are wrong, each in its place; if none is by itself, they are too large together.
+    let before = faults.len();
+    for (word, item) in words.iter().zip(items) {
+        if let Err((_, error)) = Names::new([*word]) {
+            faults.add(item.place.clone(), format!("`{word}`: {error}"));
         }
     }
+    if faults.len() == before {
+        faults.add(node.place.clone(), format!("{what}: its expressions are too large together"));
+    }
+    None
 }
 
 /// Words, or one word.
