@@ -70,8 +70,8 @@ pub struct Settings {
     pub server_name: Option<ServerName<'static>>,
     /// A ClientHello, and each handshake, may take so long.
     pub handshake: Duration,
-    /// A FIN without `close_notify` is an end like any other.
-    pub truncation_permitted: bool,
+    /// What a FIN without `close_notify` is.
+    pub truncation: stream::Truncation,
     /// When clients are taken for pinned.
     pub learning: Option<pins::Learning>,
     /// Who gets what was decrypted.

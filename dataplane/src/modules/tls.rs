@@ -18,6 +18,7 @@ use proxy::tls::ends::{Oldest, ToClient, ToServer};
 use proxy::tls::mint::Authority;
 use proxy::tls::pins::Learning;
 use proxy::tls::policy::Action;
+use proxy::tls::stream::Truncation;
 use proxy::tls::verify::Trust;
 use proxy::tls::{Certificates, Encryption, NotTls, ServerName, Settings, Stack, Untrusted};
 
@@ -30,6 +31,9 @@ const HANDSHAKE: Duration = Duration::from_secs(30);
 const HANDSHAKE_MAX: Duration = Duration::from_secs(600);
 /// The longest that something is taken for pinned.
 const KEEP_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+
+const TRUNCATIONS: &[(&str, Truncation)] =
+    &[("mirror", Truncation::Mirror), ("deny", Truncation::Deny), ("permit", Truncation::Permit)];
 
 /// Reads the section; without one, clients are passed on when they speak TLS.
 pub(super) fn read(section: Option<&Node>, reading: &mut Reading<'_>) -> Option<ModuleSettings> {
@@ -84,7 +88,7 @@ fn settings(node: &Node, reading: &mut Reading<'_>, hands_on_to: &mut Vec<(Strin
             .get("handshake_timeout")
             .and_then(|node| decode::duration(node, "`handshake_timeout`", HANDSHAKE_MAX, faults))
             .unwrap_or(HANDSHAKE),
-        truncation_permitted: choice(&mut section, "truncation", &[("deny", false), ("permit", true)], faults),
+        truncation: choice(&mut section, "truncation", TRUNCATIONS, faults),
         learning: learning(&mut section, encryption, faults),
         stack: stack(&mut section, faults, hands_on_to),
         clock,

@@ -4,15 +4,17 @@
 //! them small: no more is read from below while there is something to read here, no more is taken for writing while
 //! there is no room below. What must hold beside the contract of streams:
 //! - an orderly end is `close_notify`, read as the end of bytes, written by [`Stream::shutdown`] before the FIN. A FIN without it
-//!   is a truncation: a failure ([`Fault::Truncated`]), or an end where the service says so ([`TlsStream::permit_truncation`]);
+//!   is a truncation, and is what [`Truncation`] says;
 //! - ends are one way at a time, as TLS 1.3 has it (RFC 8446, 6.1); with TLS 1.2 too, as all do;
 //! - bytes in clear before a failure are read before the failure is;
 //! - what the peer does wrong is answered by the alert the library chooses, which goes out before the connection does.
 //!
 //! Renegotiation is refused by the library. Left out: early data (it can be replayed) and tickets, see [`super::ends`].
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io::BufRead;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -39,6 +41,17 @@ impl std::fmt::Display for Fault {
     }
 }
 
+/// What a FIN without `close_notify` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truncation {
+    /// An end here, and an end of the same kind for who is at the other side: they see what they would see without us.
+    Mirror,
+    /// A failure.
+    Deny,
+    /// An end like any other.
+    Permit,
+}
+
 /// Why there is no TLS on a stream.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HandshakeError {
@@ -60,7 +73,11 @@ pub struct TlsStream<S: Stream> {
     peer_closed: bool,
     /// The FIN came from below.
     io_ended: bool,
-    truncation_permitted: bool,
+    truncation: Truncation,
+    /// Its bytes ended without `close_notify`, and whoever follows ends so, too.
+    cut: Rc<Cell<bool>>,
+    /// The same of the stream at the other side.
+    follows: Option<Rc<Cell<bool>>>,
     /// We have: nothing is written any more.
     shut: bool,
     /// What we wrote last was an alert: it must not be overtaken by a reset.
@@ -90,7 +107,9 @@ impl<S: Stream> TlsStream<S> {
             unread: Vec::new(),
             peer_closed: false,
             io_ended: false,
-            truncation_permitted: false,
+            truncation: Truncation::Deny,
+            cut: Rc::default(),
+            follows: None,
             shut: false,
             alerted: false,
             failure: None,
@@ -98,9 +117,15 @@ impl<S: Stream> TlsStream<S> {
         }
     }
 
-    /// From now on a FIN without `close_notify` is an end like any other.
-    pub fn permit_truncation(&mut self) {
-        self.truncation_permitted = true;
+    /// What a FIN without `close_notify` is from now on; a failure, if nothing is said.
+    pub fn set_truncation(&mut self, truncation: Truncation) {
+        self.truncation = truncation;
+    }
+
+    /// Each of the two ends as the other does: see [`Truncation::Mirror`].
+    pub fn mirror<O: Stream>(&mut self, other: &mut TlsStream<O>) {
+        self.follows = Some(Rc::clone(&other.cut));
+        other.follows = Some(Rc::clone(&self.cut));
     }
 
     /// Ready when the peers know each other.
@@ -287,12 +312,13 @@ impl<S: Stream> Stream for TlsStream<S> {
             if let Some(error) = self.failure {
                 return Poll::Ready(Err(error));
             }
-            if self.io_ended && self.truncation_permitted {
-                self.peer_closed = true;
-                continue;
+            if self.io_ended && self.truncation == Truncation::Deny {
+                return Poll::Ready(Err(self.fail(Fault::Truncated)));
             }
             if self.io_ended {
-                return Poll::Ready(Err(self.fail(Fault::Truncated)));
+                self.cut.set(self.truncation == Truncation::Mirror);
+                self.peer_closed = true;
+                continue;
             }
             // Answers of the library (to a key update) go when there is room; reading does not wait for it.
             if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
@@ -338,7 +364,8 @@ impl<S: Stream> Stream for TlsStream<S> {
         if self.shut {
             return;
         }
-        if self.failure.is_none() {
+        let cut = self.follows.as_ref().is_some_and(|other| other.get());
+        if self.failure.is_none() && !cut {
             self.tls.send_close_notify();
             // A stream that fails now says so to who reads or waits for the end.
             let _ = self.push();

@@ -91,9 +91,7 @@ pub async fn accept<H: Host, S: Stream>(
     settings.clock.set(host.wall_clock());
     let connection = settings.to_client.connection(certificate, &[]).map_err(Unsecured::unmade)?;
     let mut stream = TlsStream::server(io, connection);
-    if settings.truncation_permitted {
-        stream.permit_truncation();
-    }
+    stream.set_truncation(settings.truncation);
     secure(host, settings.handshake, &mut stream).await?;
     Ok(stream)
 }
@@ -112,9 +110,7 @@ pub async fn connect<H: Host, S: Stream>(
     let demand = settings.untrusted == Untrusted::Deny;
     let (connection, judge) = settings.to_server.connection(name, &[], demand).map_err(Unsecured::unmade)?;
     let mut stream = TlsStream::client(io, connection);
-    if settings.truncation_permitted {
-        stream.permit_truncation();
-    }
+    stream.set_truncation(settings.truncation);
     let result = secure(host, settings.handshake, &mut stream).await;
     if judge.verdict().is_some_and(|verdict| verdict.is_err()) {
         host.count(if demand { Event::UntrustedDenied } else { Event::Untrusted }.into());

@@ -69,9 +69,7 @@ impl Again {
             host.log(session, Level::Info, format_args!("the server speaks another protocol than before"));
             return Err(ConnectError::Denied);
         }
-        if self.settings.truncation_permitted {
-            stream.permit_truncation();
-        }
+        stream.set_truncation(self.settings.truncation);
         Ok(Box::new(stream))
     }
 }

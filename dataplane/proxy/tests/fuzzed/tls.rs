@@ -15,6 +15,7 @@ use proxy::tls::hello::Peek;
 use proxy::tls::mint::Authority;
 use proxy::tls::names::Names;
 use proxy::tls::policy::{Action, Match, Rule, Rules};
+use proxy::tls::stream::Truncation;
 use proxy::tls::verify::Trust;
 use proxy::tls::{Certificates, Encryption, NotTls, Settings, Untrusted, run as serve};
 use proxy::{Host, Session, SessionId, SessionInfo, Stream};
@@ -123,7 +124,7 @@ fn all_settings() -> Vec<Arc<Settings>> {
             untrusted: Untrusted::Permit,
             server_name: None,
             handshake: Duration::from_secs(10),
-            truncation_permitted: false,
+            truncation: Truncation::Mirror,
             learning: None,
             stack: None,
             clock,

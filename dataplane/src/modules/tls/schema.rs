@@ -34,8 +34,8 @@ struct TlsSection {
     min_version: Option<OldestWord>,
     /// How long a ClientHello and each handshake may take; default 30s.
     handshake_timeout: Option<String>,
-    /// What becomes of bytes that end without a close_notify; default deny.
-    truncation: Option<PermitWord>,
+    /// What becomes of bytes that end without a close_notify; default mirror.
+    truncation: Option<TruncationWord>,
     /// Clients that do not take our certificate are passed on for a while.
     learn_pinning: Option<LearnWord>,
     /// The service that gets the clear text.
@@ -167,6 +167,14 @@ enum NotTlsWord {
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case")]
 enum PermitWord {
+    Deny,
+    Permit,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum TruncationWord {
+    Mirror,
     Deny,
     Permit,
 }

@@ -171,9 +171,7 @@ impl<H: Host> Serving<H> {
             Err(error) => return Err(self.server_failed(&error)),
         }
         self.report.server(stream.version(), stream.alpn());
-        if self.settings.truncation_permitted {
-            stream.permit_truncation();
-        }
+        stream.set_truncation(self.settings.truncation);
         // No handshake is done without a certificate; none seen would be one not judged.
         let verdict = judge.verdict().unwrap_or(Err(Distrust::Unfit));
         Ok(Server { stream, name, verdict })
@@ -330,9 +328,7 @@ impl<H: Host> Serving<H> {
             }
         };
         let mut stream = TlsStream::server(client, connection);
-        if self.settings.truncation_permitted {
-            stream.permit_truncation();
-        }
+        stream.set_truncation(self.settings.truncation);
         let Err(error) = secure(&self.host, self.settings.handshake, &mut stream).await else {
             self.report.client(stream.version());
             return Ok(stream);
@@ -360,7 +356,8 @@ impl<H: Host> Serving<H> {
     }
 
     /// The clear text of both sides: relayed, or to the stacked proxy.
-    async fn serve_clear(&self, client: TlsStream<H::Stream>, server: Server<H::Stream>) -> Outcome {
+    async fn serve_clear(&self, mut client: TlsStream<H::Stream>, mut server: Server<H::Stream>) -> Outcome {
+        client.mirror(&mut server.stream);
         if self.settings.stack.is_none() {
             return Relay::new(client, server.stream, self.limits()).run(&self.host).await;
         }

@@ -21,7 +21,7 @@ use crate::tls::event::Event;
 use crate::tls::names::Names;
 use crate::tls::pins::Learning;
 use crate::tls::policy::{Action, Match, Rule, Rules};
-use crate::tls::stream::{Fault, HandshakeError, TlsStream};
+use crate::tls::stream::{Fault, HandshakeError, TlsStream, Truncation};
 use crate::tls::testing::{Authority, Leaf, WINDOW, client, client_config, info, server, wire};
 use crate::tls::verify::{Distrust, Trust};
 use crate::tls::{Certificates, Encryption, NotTls, Settings, Stack, Untrusted, limits, mint, run};
@@ -60,7 +60,7 @@ impl Scene {
             untrusted: Untrusted::Permit,
             server_name: None,
             handshake: 10 * SECOND,
-            truncation_permitted: false,
+            truncation: Truncation::Mirror,
             learning: None,
             stack: None,
             clock,
@@ -699,9 +699,9 @@ fn a_client_that_goes_away_leaves_nothing_behind() {
 #[test]
 fn a_truncated_answer_is_truncated_for_the_client_too() {
     let scene = Scene::new();
-    for permitted in [false, true] {
+    for truncation in [Truncation::Mirror, Truncation::Deny, Truncation::Permit] {
         let mut world = World::new();
-        let settings = Settings { truncation_permitted: permitted, ..scene.settings() };
+        let settings = Settings { truncation, ..scene.settings() };
         let (at_client, client_leg) = duplex(WINDOW);
         let (server_leg, at_server) = duplex(WINDOW);
         world.host().answer_connect(ConnectAnswer::After(SECOND, Ok(server_leg)));
@@ -717,11 +717,13 @@ fn a_truncated_answer_is_truncated_for_the_client_too() {
         });
         world.run();
         let (heard, reason) = (heard.take(), outcome.take().map(|outcome| outcome.reason));
-        if permitted {
-            assert_eq!((heard, reason), (Some(Ok((b"half".to_vec(), None))), Some(Reason::Finished)));
-        } else {
-            let reset = Some(Err(HandshakeError::Stream(StreamError::Reset)));
-            assert_eq!((heard, reason), (reset, Some(Reason::ServerReset)));
-        }
+        let reset = Some(Err(HandshakeError::Stream(StreamError::Reset)));
+        let cut = Some(Err(HandshakeError::Fault(Fault::Truncated)));
+        let expected = match truncation {
+            Truncation::Mirror => (cut, Some(Reason::Finished)),
+            Truncation::Deny => (reset, Some(Reason::ServerReset)),
+            Truncation::Permit => (Some(Ok((b"half".to_vec(), None))), Some(Reason::Finished)),
+        };
+        assert_eq!((heard, reason), expected, "{truncation:?}");
     }
 }

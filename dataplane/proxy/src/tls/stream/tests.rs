@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rustls::version::{TLS12, TLS13};
 use rustls::{AlertDescription, CertificateError, Error, SupportedProtocolVersion};
 
-use super::{Fault, HandshakeError, TlsStream};
+use super::{Fault, HandshakeError, TlsStream, Truncation};
 use crate::host::Host;
 use crate::memory::{MemoryStream, World, duplex};
 use crate::stream::{Stream, StreamError};
@@ -92,7 +92,7 @@ fn a_fin_without_close_notify_is_a_truncation_unless_it_is_permitted() {
         let mut world = World::new();
         let (mut near, mut far) = pair(&mut world, &Authority::new("root"));
         if permitted {
-            near.permit_truncation();
+            near.set_truncation(Truncation::Permit);
         }
         let heard = world.spawn(async move { (read_all(&mut near).await, near.fault().cloned()) });
         world.spawn(async move {
