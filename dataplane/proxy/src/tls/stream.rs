@@ -122,6 +122,11 @@ impl<S: Stream> TlsStream<S> {
         self.truncation = truncation;
     }
 
+    /// From now on a FIN without `close_notify` is an end like any other.
+    pub fn permit_truncation(&mut self) {
+        self.set_truncation(Truncation::Permit);
+    }
+
     /// Each of the two ends as the other does: see [`Truncation::Mirror`].
     pub fn mirror<O: Stream>(&mut self, other: &mut TlsStream<O>) {
         self.follows = Some(Rc::clone(&other.cut));
