@@ -1,4 +1,5 @@
-//! Certificates of the operator's own, chosen by the name that the client wants.
+//! Certificates of the operator's own, chosen by the name that the client wants. They are read with the configuration and
+//! shared by all cores; that certificate and key belong together is checked then.
 
 use std::sync::Arc;
 

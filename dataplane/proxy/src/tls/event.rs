@@ -1,4 +1,5 @@
-//! What the tls module counts, each with a sentence for the operator.
+//! What the tls module counts, each with a sentence for the operator. How a whole session ends is a reason and not here; one
+//! session can count several of these.
 
 use crate::event::events;
 

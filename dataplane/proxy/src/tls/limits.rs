@@ -1,4 +1,5 @@
-//! All bounds of the tls module, with the reason of each.
+//! All bounds of the tls module, with the reason of each: what a stranger can make a session or a core remember, and how
+//! long one waits. What a service may set itself (handshakes' time) is in its settings.
 
 use std::time::Duration;
 

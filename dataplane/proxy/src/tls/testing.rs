@@ -1,4 +1,5 @@
-//! For tests: authorities, certificates, and both ends by the library.
+//! For tests: authorities and certificates as they are needed, both ends of TLS by the library, wires that cut what passes.
+//! Time is that of the worlds in memory; keys are made anew in each run, nothing depends on them.
 
 use std::future::poll_fn;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Certificates, keys and lists in files that the configuration names.
+//! Certificates, keys and lists in files that the configuration names. What is wrong with a file is told at the value that
+//! names it, and one that holds nothing of what it should is a fault like one that cannot be read.
 
 use std::fmt::Display;
 use std::io;

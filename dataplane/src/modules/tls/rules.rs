@@ -1,4 +1,5 @@
-//! `rules:` and `otherwise:`: what becomes of which connection.
+//! `rules:` and `otherwise:`: what becomes of which connection. What cannot match or be done with TLS on one side only is a
+//! fault here, so that the proxy never meets it.
 
 use std::ops::RangeInclusive;
 
