@@ -73,3 +73,6 @@ impl Again {
         Ok(Box::new(stream))
     }
 }
+
+#[cfg(test)]
+mod tests;

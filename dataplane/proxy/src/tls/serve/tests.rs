@@ -540,6 +540,38 @@ fn what_is_pinned_is_learned_and_spliced_for_its_time() {
 
 type Reads = Vec<Result<Option<Bytes>, StreamError>>;
 
+/// With TLS 1.3 a client has finished its handshake when it looks at our certificate as its application does.
+#[test]
+fn who_leaves_without_a_word_after_the_handshake_is_pinned_too() {
+    let scene = Scene::new();
+    let learning = Some(Learning { after: 2, keep: 3_600 * SECOND });
+    let settings = Arc::new(Settings { learning, ..scene.settings() });
+    let mut world = World::new();
+    for round in 0..4 {
+        let (at_client, client_leg) = duplex(WINDOW);
+        let (server_leg, at_server) = duplex(WINDOW);
+        world.host().answer_connect(ConnectAnswer::After(SECOND, Ok(server_leg)));
+        let outcome = serve(&mut world, client_leg, &settings);
+        let _ = answer(&mut world, at_server, &scene.good(), &[]);
+        let connection = client(client_config(&[&scene.trusted, &scene.web], &[&TLS13], &[]), "a.example");
+        let host = world.host();
+        let _ = world.spawn(async move {
+            let mut tls = TlsStream::client(at_client, connection);
+            let _ = tls.handshake().await;
+            // Round 1 is one that speaks: it begins anew after that.
+            if round == 1 {
+                let _ = tls.send(Bytes::from_static(b"ping")).await;
+            }
+            host.sleep(SECOND).await;
+            tls.abort();
+        });
+        world.run();
+        assert_eq!(outcome.take().map(|outcome| outcome.reason), Some(Reason::ClientReset), "round {round}");
+    }
+    assert_eq!(world.host().counted(Event::PinSuspected), 3);
+    assert_eq!(world.host().counted(Event::PinLearned), 1);
+}
+
 /// What a client hears that says `bytes` and waits.
 fn says(settings: Settings, bytes: &'static [u8], end: bool) -> (World, Reads, Option<Reason>) {
     let mut world = World::new();
