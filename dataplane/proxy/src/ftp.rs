@@ -1,7 +1,8 @@
-//! The ftp proxy; its owner writes this header.
-
+//! FTP; header follows
 pub mod event;
-
+pub mod limits;
+pub mod line;
+pub mod reply;
 use std::sync::Arc;
 
 use crate::host::Host;
