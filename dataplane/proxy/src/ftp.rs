@@ -1,8 +1,13 @@
 //! FTP; header follows
+pub mod address;
+pub mod command;
 pub mod event;
+pub mod known;
 pub mod limits;
 pub mod line;
 pub mod reply;
+
+pub use command::Command;
 use std::sync::Arc;
 
 use crate::host::Host;
