@@ -1,22 +1,26 @@
 //! FTP; header follows
+
 pub mod address;
 pub mod command;
 pub mod event;
+pub mod feat;
 pub mod known;
 pub mod limits;
 pub mod line;
+pub mod policy;
 pub mod reply;
+pub mod settings;
+pub mod state;
+pub mod syntax;
+
+use std::sync::Arc;
 
 pub use command::Command;
-use std::sync::Arc;
+pub use settings::Settings;
 
 use crate::host::Host;
 use crate::outcome::Outcome;
 use crate::session::Session;
-
-/// What a service sets for it.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {}
 
 /// Serves a session to its end.
 pub async fn run<H: Host>(session: Session<H>, settings: Arc<Settings>) -> Outcome {

@@ -200,6 +200,6 @@ impl Known {
 
 /// Features of FEAT that are commands of which nothing more is known here: a service that does not list them does not pass them.
 pub const FEATURE_COMMANDS: &[&str] = &[
-    "AVBL", "CLNT", "COMB", "CSID", "DSIZ", "ESTA", "ESTP", "HASH", "HOST", "LANG", "MACB", "MD5", "MFCT", "MFF", "MFMT", "MMD5",
-    "PRET", "RANG", "RMDA", "THMB", "XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512",
+    "AVBL", "CLNT", "COMB", "CSID", "DSIZ", "ESTA", "ESTP", "HASH", "HOST", "LANG", "MACB", "MD5", "MFCT", "MFF",
+    "MFMT", "MMD5", "PRET", "RANG", "RMDA", "THMB", "XCRC", "XMD5", "XSHA", "XSHA1", "XSHA256", "XSHA512",
 ];

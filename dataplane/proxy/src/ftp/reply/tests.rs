@@ -22,7 +22,10 @@ fn written(lines: &[&str]) -> String {
 fn replies_end_with_their_own_code_and_a_space() {
     assert_eq!(written(&["220 hello"]), "220 hello\r\n");
     assert_eq!(written(&["220"]), "220 \r\n");
-    assert_eq!(written(&["211-Features:", " MDTM", " SIZE", "211 End"]), "211-Features:\r\n MDTM\r\n SIZE\r\n211 End\r\n");
+    assert_eq!(
+        written(&["211-Features:", " MDTM", " SIZE", "211 End"]),
+        "211-Features:\r\n MDTM\r\n SIZE\r\n211 End\r\n"
+    );
     assert_eq!(written(&["230-a", "230-b", "230 c"]), "230-a\r\n230-b\r\n230 c\r\n");
     assert_eq!(written(&["230-a", "226 no end", "230 c"]), "230-a\r\n 226 no end\r\n230 c\r\n");
     assert_eq!(written(&["230-a", "2", "", "230 c"]), "230-a\r\n 2\r\n\r\n230 c\r\n");
@@ -40,7 +43,10 @@ fn what_is_no_reply_is_refused() {
 #[test]
 fn our_own_words_stay_on_their_line() {
     assert_eq!(Reply::new(550, "no\r\n226 yes").encoded(), b"550 no  226 yes\r\n");
-    assert_eq!(Reply::of_lines(211, [b"a".to_vec(), b" b\n".to_vec(), b"c".to_vec()]).encoded(), b"211-a\r\n b \r\n211 c\r\n");
+    assert_eq!(
+        Reply::of_lines(211, [b"a".to_vec(), b" b\n".to_vec(), b"c".to_vec()]).encoded(),
+        b"211-a\r\n b \r\n211 c\r\n"
+    );
 }
 
 proptest! {
