@@ -42,4 +42,4 @@ pub use module::{Module, Settings, serve};
 pub use outcome::{Outcome, Reason, Side, Verdict};
 pub use record::{Record, Value};
 pub use session::{Session, SessionId, SessionInfo};
-pub use stream::{Chunk, Stream, StreamError};
+pub use stream::{Chunk, Ends, Stream, StreamError};

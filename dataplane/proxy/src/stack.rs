@@ -27,7 +27,7 @@ use crate::module::{Module, serve};
 use crate::outcome::Outcome;
 use crate::record::Record;
 use crate::session::{Session, SessionId, SessionInfo};
-use crate::stream::{Chunk, Stream, StreamError};
+use crate::stream::{Chunk, Ends, Stream, StreamError};
 
 /// A stream of an inner proxy.
 pub type BoxStream = Box<dyn Stream<Chunk = Bytes>>;
@@ -125,6 +125,10 @@ impl<S: Stream> Stream for Plain<S> {
     fn abort(&mut self) {
         self.0.abort();
     }
+
+    fn ends(&self) -> Option<Ends> {
+        self.0.ends()
+    }
 }
 
 impl Stream for BoxStream {
@@ -164,6 +168,10 @@ impl Stream for BoxStream {
 
     fn abort(&mut self) {
         (**self).abort();
+    }
+
+    fn ends(&self) -> Option<Ends> {
+        (**self).ends()
     }
 }
 

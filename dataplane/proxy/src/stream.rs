@@ -9,6 +9,7 @@
 //! - dropping a stream that was not shut down aborts it; one that was shut down finishes on its own.
 
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -70,6 +71,15 @@ pub enum StreamError {
     Cut,
 }
 
+/// The two ends of a connection as packets have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ends {
+    /// The gateway's end, under whatever address it appears.
+    pub local: SocketAddr,
+    /// The peer's.
+    pub peer: SocketAddr,
+}
+
 /// One connection: bytes in, bytes out.
 pub trait Stream: 'static {
     /// What is read and written.
@@ -110,6 +120,11 @@ pub trait Stream: 'static {
 
     /// Ends both directions at once with a reset; what was not acknowledged is forgotten.
     fn abort(&mut self);
+
+    /// Between which addresses it is, where it is a connection of its own: a proxy that names addresses asks.
+    fn ends(&self) -> Option<Ends> {
+        None
+    }
 
     /// [`Stream::poll_read`] as a future.
     fn read(&mut self) -> impl Future<Output = Result<Option<Self::Chunk>, StreamError>>

@@ -1,0 +1,527 @@
+//! The talk of one session: commands one at a time, each with its replies, as RFC 959 section 5.4 orders them.
+//!
+//! A command is read when the last one was answered: what a client sends ahead waits in its stream. So no reply can be taken
+//! for another command's, and a server that replies unasked is found out. During a transfer ABOR and STAT go on at once
+//! (`super::transfer`); one other command is held, and nothing is read behind it.
+//!
+//! ```text
+//! line ─→ command ─→ script ─→ policy ─→ syntax ─→ path ─→ state ─→ { data port | TLS | features | transfer | relay } ─→ reply
+//! ```
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::command::{Command, CommandError};
+use super::control::{Control, ControlError};
+use super::event::Event;
+use super::known::Known;
+use super::limits::PRELIMINARY_REPLIES;
+use super::line::{LineError, encoded};
+use super::policy::{Action, Verdict};
+use super::prepare::Prepared;
+use super::reply::{Reply, ReplyReader};
+use super::settings::Settings;
+use super::state::{State, Turn};
+use super::syntax::{self, Refusal};
+use super::watch::Watch;
+use super::{feat, limits};
+use crate::host::{ConnectError, Host, Level, Target};
+use crate::outcome::{Reason, Side};
+use crate::session::{SessionId, SessionInfo};
+use crate::stream::{Ends, Stream};
+
+/// One session.
+pub(super) struct Talk<H: Host> {
+    pub(super) id: SessionId,
+    pub(super) host: H,
+    pub(super) info: SessionInfo,
+    pub(super) settings: Arc<Settings>,
+    pub(super) watch: std::rc::Rc<Watch>,
+    pub(super) client: Control<H::Stream>,
+    pub(super) server: Option<Control<H::Stream>>,
+    /// The two ends of the connection to the server.
+    pub(super) ends: Ends,
+    pub(super) replies: ReplyReader,
+    pub(super) state: State,
+    /// A command that waits for the end of a transfer.
+    pub(super) waiting: Option<Command>,
+    /// Where the next transfer's data goes.
+    pub(super) data: Option<Prepared<H>>,
+    /// RFC 2428 section 4: after EPSV ALL "the server MUST reject all data connection setup commands other than EPSV".
+    pub(super) epsv_all: bool,
+    pub(super) user: String,
+    /// Bytes of data that were passed on, to the server and to the client.
+    pub(super) uploaded: u64,
+    pub(super) downloaded: u64,
+}
+
+/// The end of a session: why, and what the client is told.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Over {
+    pub(super) reason: Reason,
+    pub(super) words: Option<Reply>,
+}
+
+impl From<Reason> for Over {
+    fn from(reason: Reason) -> Over {
+        Over { reason, words: None }
+    }
+}
+
+/// What happens while no command is under way.
+enum Next {
+    /// The client said something.
+    Line(Vec<u8>),
+    /// The client has finished.
+    End,
+    /// The server said something unasked.
+    Reply(Reply),
+}
+
+/// A command that was looked at.
+pub(super) enum Admitted {
+    /// It has its turn.
+    Now(Command),
+    /// It has its turn after the transfer.
+    Later(Command),
+    /// It was answered.
+    Answered,
+}
+
+impl<H: Host> Talk<H> {
+    /// Serves to the end.
+    pub(super) async fn serve(&mut self) -> Over {
+        match self.converse().await {
+            Ok(never) => match never {},
+            Err(over) => over,
+        }
+    }
+
+    async fn converse(&mut self) -> Result<std::convert::Infallible, Over> {
+        match &self.settings.login {
+            Some(login) => {
+                let greeting = Reply::new(220, &login.greeting);
+                self.say(&greeting).await?;
+                self.state = State::Login;
+            }
+            None => {
+                self.connect(Target::Original).await?;
+                self.relay_replies(Known::Greeting.name(), Some(Known::Greeting)).await?;
+                if self.state == State::Greeting {
+                    return Err(Reason::Finished.into());
+                }
+                self.secure_server().await?;
+            }
+        }
+        loop {
+            let admitted = match self.waiting.take() {
+                Some(command) => self.in_turn(command).await?,
+                None => match self.next().await? {
+                    Next::Line(line) => self.admit(&line).await?,
+                    Next::End => return Err(Reason::Finished.into()),
+                    Next::Reply(reply) => return Err(self.unasked(&reply).await),
+                },
+            };
+            if let Admitted::Now(command) = admitted {
+                self.handle(command).await?;
+            }
+        }
+    }
+
+    /// The server's control connection; a client that goes away meanwhile ends it.
+    pub(super) async fn connect(&mut self, target: Target) -> Result<(), Over> {
+        let connected = {
+            let mut connecting = pin!(self.host.connect(self.id, target));
+            let client = self.client.wire();
+            poll_fn(|cx| {
+                if let Poll::Ready(result) = connecting.as_mut().poll(cx) {
+                    return Poll::Ready(result.map_err(Reason::from));
+                }
+                client.poll_failed(cx).map(|error| Err(Reason::failed(Side::Client, error)))
+            })
+            .await
+        };
+        match connected {
+            Ok(stream) => {
+                if let Target::Address(peer) = target {
+                    self.ends.peer = peer;
+                }
+                self.ends = stream.ends().unwrap_or(self.ends);
+                self.server = Some(Control::new(stream, self.settings.line_max));
+                Ok(())
+            }
+            Err(reason) => {
+                self.log(Level::Info, format_args!("no server: {}", reason.sentence()));
+                let words = Some(Reply::new(421, "The server cannot be reached"));
+                Err(Over { reason, words })
+            }
+        }
+    }
+
+    /// What the server says first, where the client has been greeted already.
+    pub(super) async fn greeting(&mut self) -> Result<Reply, Over> {
+        let reply = self.last_reply(Known::Greeting.name()).await?;
+        let greeting = self.judged(Known::Greeting.name(), reply)?;
+        self.state = self.state.after(Some(Known::Greeting), greeting.code());
+        Ok(greeting)
+    }
+
+    /// The next thing that is said. The server's words come first: what it said before a command is no reply to it.
+    async fn next(&mut self) -> Result<Next, Over> {
+        let next = poll_fn(|cx| {
+            if let Poll::Ready(reply) = self.poll_reply(cx) {
+                return Poll::Ready(reply.map(Next::Reply));
+            }
+            self.poll_client(cx).map_ok(|line| line.map_or(Next::End, Next::Line))
+        });
+        next.await
+    }
+
+    /// A reply that nobody asked for: 421 may come at any time (RFC 959 5.4), nothing else may.
+    async fn unasked(&mut self, reply: &Reply) -> Over {
+        if reply.code() == 421 {
+            self.log(Level::Info, format_args!("the server ends the session: {reply:?}"));
+            return Over { reason: Reason::Finished, words: Some(reply.clone()) };
+        }
+        self.host.count(Event::RepliesUnasked.into());
+        self.log(Level::Warning, format_args!("a reply that nobody asked for: {reply:?}"));
+        Over { reason: Reason::ServerViolation, words: Some(Reply::new(421, "The server broke the protocol")) }
+    }
+
+    /// Looks at a line: is it a command, is it permitted, is it well-formed, and has it its turn?
+    pub(super) async fn admit(&mut self, line: &[u8]) -> Result<Admitted, Over> {
+        let mut command = match Command::parse(line) {
+            Ok(command) => command,
+            Err(CommandError::Empty) if self.settings.empty_commands => return Ok(Admitted::Answered),
+            Err(_) => {
+                self.host.count(Event::CommandsInvalid.into());
+                return self.refuse(500, "This is no command").await;
+            }
+        };
+        self.log(Level::Debug, format_args!("command: {command}"));
+        match self.settings.policy.command(&command) {
+            Verdict::Accept => {}
+            Verdict::Denied => {
+                self.host.count(Event::CommandsDenied.into());
+                self.log(Level::Warning, format_args!("command is not permitted: {command}"));
+                return self.refuse(500, "Command is not permitted by the gateway").await;
+            }
+            Verdict::Unknown => {
+                self.host.count(Event::CommandsUnknown.into());
+                self.log(Level::Warning, format_args!("command is not known: {command}"));
+                return self.refuse(500, "Command is not recognized").await;
+            }
+            Verdict::Abort => {
+                self.host.count(Event::CommandsDenied.into());
+                self.log(Level::Warning, format_args!("command ends the session: {command}"));
+                let words = Some(Reply::new(421, "Command is not permitted by the gateway"));
+                return Err(Over { reason: Reason::PolicyAborted, words });
+            }
+        }
+        if let Some(known) = command.known() {
+            if let Err(Refusal { code, text }) = syntax::check(known, &mut command, &self.settings) {
+                let anonymous_only = known == Known::User && code == 530;
+                self.host.count(if anonymous_only { Event::LoginsFailed } else { Event::CommandsInvalid }.into());
+                self.log(Level::Info, format_args!("{text}: {command}"));
+                return self.refuse(code, text).await;
+            }
+            if self.settings.deny_parent && known.has_path() && syntax::has_parent(command.argument()) {
+                self.host.count(Event::PathsDenied.into());
+                self.log(Level::Warning, format_args!("path leads upwards: {command}"));
+                return self.refuse(550, "Paths with .. are not permitted by the gateway").await;
+            }
+        }
+        self.in_turn(command).await
+    }
+
+    /// Has a command its turn?
+    async fn in_turn(&mut self, command: Command) -> Result<Admitted, Over> {
+        match self.state.turn(command.known()) {
+            Turn::Now => Ok(Admitted::Now(command)),
+            Turn::Later => Ok(Admitted::Later(command)),
+            Turn::Refused(Refusal { code, text }) => {
+                self.host.count(Event::CommandsOutOfOrder.into());
+                self.refuse(code, text).await
+            }
+        }
+    }
+
+    /// One command from its turn to its last reply.
+    async fn handle(&mut self, command: Command) -> Result<(), Over> {
+        let known = command.known();
+        match known {
+            Some(Known::Auth | Known::Pbsz | Known::Prot | Known::Ccc) => self.security(&command).await,
+            Some(Known::Rein) if self.is_secure() => self.answer(502, "REIN is not possible within TLS").await,
+            Some(Known::User) if self.server.is_none() => self.log_in_by_name(&command).await,
+            _ if self.server.is_none() => self.without_server(known).await,
+            Some(known @ (Known::Port | Known::Eprt | Known::Pasv | Known::Epsv)) => {
+                self.prepare(known, &command).await
+            }
+            Some(Known::Feat) => self.features().await,
+            Some(known) if known.direction().is_some() => self.transfer(known, &command).await,
+            _ => self.relay(&command).await,
+        }
+    }
+
+    /// A command with nothing but replies.
+    pub(super) async fn relay(&mut self, command: &Command) -> Result<(), Over> {
+        let known = command.known();
+        if known == Some(Known::User) {
+            self.user = String::from_utf8_lossy(command.argument()).into_owned();
+        }
+        self.send(command).await?;
+        self.relay_replies(command.name(), known).await
+    }
+
+    /// The replies to a command that was sent, up to the last one.
+    pub(super) async fn relay_replies(&mut self, name: &str, known: Option<Known>) -> Result<(), Over> {
+        let mut rejected = false;
+        for _ in 0..=PRELIMINARY_REPLIES {
+            let reply = self.reply().await?;
+            let code = reply.code();
+            let passed = self.judged(name, reply)?;
+            let is_last = code >= 200;
+            rejected |= passed.code() != code;
+            if code == 421 {
+                return Err(Over { reason: Reason::Finished, words: Some(passed) });
+            }
+            if is_last {
+                if !rejected {
+                    self.moved_on(known, code);
+                }
+                let passed = if rejected { self.rejected() } else { passed };
+                self.say(&passed).await?;
+                return if self.state == State::Quit { Err(Reason::Finished.into()) } else { Ok(()) };
+            }
+            // One reply for another: of one that is not passed on, the last one tells.
+            if !rejected {
+                self.say(&passed).await?;
+            }
+        }
+        Err(self.server_violation("too many preliminary replies"))
+    }
+
+    /// What the state is after a command's last reply, and what is counted of it.
+    fn moved_on(&mut self, known: Option<Known>, code: u16) {
+        let before = self.state;
+        self.state = before.after(known, code);
+        match known {
+            Some(Known::User | Known::Pass | Known::Acct) if before != State::Conversation => {
+                if self.state == State::Conversation {
+                    self.watch.logged_in();
+                    self.host.count(Event::Logins.into());
+                    self.log(Level::Info, format_args!("logged in as {}", self.user.escape_debug()));
+                } else if self.state == State::Login {
+                    self.host.count(Event::LoginsFailed.into());
+                    self.log(Level::Info, format_args!("log-in failed as {}", self.user.escape_debug()));
+                }
+            }
+            Some(Known::Rein) if self.state == State::Login => {
+                self.watch.logged_out(self.host.now());
+                (self.data, self.epsv_all) = (None, false);
+                self.user.clear();
+            }
+            _ => {}
+        }
+    }
+
+    /// Asks the server for its features, and tells the client of what is left of them.
+    async fn features(&mut self) -> Result<(), Over> {
+        let reply = self.ask(&Command::of(Known::Feat, "")).await?;
+        let policy = &self.settings.policy;
+        let reply = if reply.is_done() {
+            let (reply, dropped) = feat::filter(&reply, policy, self.offers_tls());
+            for _ in 0..dropped {
+                self.host.count(Event::FeaturesDropped.into());
+            }
+            reply
+        } else if self.offers_tls() {
+            feat::own(policy, true)
+        } else {
+            reply
+        };
+        self.say(&reply).await
+    }
+
+    /// Sends the server a command, and waits for its last reply, which the client does not see.
+    pub(super) async fn ask(&mut self, command: &Command) -> Result<Reply, Over> {
+        self.send(command).await?;
+        let reply = self.last_reply(command.name()).await?;
+        if reply.code() == 421 {
+            return Err(Over { reason: Reason::Finished, words: Some(reply) });
+        }
+        self.judged(command.name(), reply)
+    }
+
+    async fn last_reply(&mut self, name: &str) -> Result<Reply, Over> {
+        for _ in 0..=PRELIMINARY_REPLIES {
+            let reply = self.reply().await?;
+            if !reply.is_preliminary() {
+                return Ok(reply);
+            }
+            // It is not passed on, but it may be one that ends the session.
+            self.judged(name, reply)?;
+        }
+        Err(self.server_violation("too many preliminary replies"))
+    }
+
+    /// The next reply; a client that is gone ends the wait.
+    pub(super) async fn reply(&mut self) -> Result<Reply, Over> {
+        poll_fn(|cx| {
+            if let Poll::Ready(reply) = self.poll_reply(cx) {
+                return Poll::Ready(reply);
+            }
+            self.client.wire().poll_failed(cx).map(|error| Err(Reason::failed(Side::Client, error).into()))
+        })
+        .await
+    }
+
+    /// What the policy makes of a reply.
+    pub(super) fn judged(&self, name: &str, reply: Reply) -> Result<Reply, Over> {
+        match self.settings.policy.reply(name, reply.code()) {
+            Action::Accept => Ok(if self.settings.server_text { reply } else { stripped(reply) }),
+            Action::Reject => {
+                self.host.count(Event::RepliesDenied.into());
+                self.log(Level::Warning, format_args!("reply to {name} is not permitted: {reply:?}"));
+                Ok(self.rejected())
+            }
+            Action::Abort => {
+                self.host.count(Event::RepliesDenied.into());
+                self.log(Level::Warning, format_args!("reply to {name} ends the session: {reply:?}"));
+                let words = Some(Reply::new(421, "The server's reply is not permitted by the gateway"));
+                Err(Over { reason: Reason::PolicyAborted, words })
+            }
+        }
+    }
+
+    /// What the client gets instead of a reply that does not pass.
+    pub(super) fn rejected(&self) -> Reply {
+        Reply::new(500, "The server's reply is not permitted by the gateway")
+    }
+
+    /// The server's next reply.
+    pub(super) fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply, Over>> {
+        let Some(server) = &mut self.server else { return Poll::Pending };
+        loop {
+            let line = match server.poll_line(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(Some(line))) => line,
+                Poll::Ready(Ok(None)) => {
+                    let words = Some(Reply::new(421, "The server has closed the connection"));
+                    return Poll::Ready(Err(Over { reason: Reason::Finished, words }));
+                }
+                Poll::Ready(Err(ControlError::Stream(error))) => {
+                    let words = Some(Reply::new(421, "The server is gone"));
+                    return Poll::Ready(Err(Over { reason: Reason::failed(Side::Server, error), words }));
+                }
+                Poll::Ready(Err(ControlError::Line(_))) => {
+                    self.host.count(Event::LinesInvalid.into());
+                    return Poll::Ready(Err(self.server_violation("a line is too long, or does not end in CR LF")));
+                }
+            };
+            self.watch.touch(self.host.now());
+            match self.replies.take(line) {
+                Ok(None) => {}
+                Ok(Some(reply)) => {
+                    self.host.log(self.id, Level::Debug, format_args!("reply: {reply:?}"));
+                    return Poll::Ready(Ok(reply));
+                }
+                Err(_) => return Poll::Ready(Err(self.server_violation("a reply has no code, or too many lines"))),
+            }
+        }
+    }
+
+    /// The client's next line; `None`: it has finished.
+    pub(super) fn poll_client(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Vec<u8>>, Over>> {
+        let error = match self.client.poll_line(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(line)) => {
+                self.watch.touch(self.host.now());
+                return Poll::Ready(Ok(line));
+            }
+            Poll::Ready(Err(error)) => error,
+        };
+        let (reason, text) = match error {
+            ControlError::Stream(error) => return Poll::Ready(Err(Reason::failed(Side::Client, error).into())),
+            ControlError::Line(LineError::TooLong) => (Reason::ClientViolation, "The line is too long"),
+            ControlError::Line(LineError::BadEnd) => (Reason::ClientViolation, "A line ends in CR LF"),
+        };
+        self.host.count(Event::LinesInvalid.into());
+        self.log(Level::Warning, format_args!("violation of the client: {text}"));
+        Poll::Ready(Err(Over { reason, words: Some(Reply::new(500, text)) }))
+    }
+
+    pub(super) fn server_violation(&self, what: &str) -> Over {
+        self.log(Level::Warning, format_args!("violation of the server: {what}"));
+        let words = Some(Reply::new(421, "The server broke the protocol"));
+        Over { reason: Reason::ServerViolation, words }
+    }
+
+    /// Says something to the client.
+    pub(super) async fn say(&mut self, reply: &Reply) -> Result<(), Over> {
+        let sent = self.client.send(reply.encoded()).await;
+        sent.map_err(|error| Reason::failed(Side::Client, error).into())
+    }
+
+    /// An answer of our own.
+    pub(super) async fn answer(&mut self, code: u16, text: &str) -> Result<(), Over> {
+        self.say(&Reply::new(code, text)).await
+    }
+
+    pub(super) async fn refuse(&mut self, code: u16, text: &str) -> Result<Admitted, Over> {
+        self.answer(code, text).await?;
+        Ok(Admitted::Answered)
+    }
+
+    /// Sends the server a command.
+    pub(super) async fn send(&mut self, command: &Command) -> Result<(), Over> {
+        let Some(server) = &mut self.server else { return Err(Reason::from(ConnectError::Cut).into()) };
+        let sent = server.send(encoded(&command.line())).await;
+        sent.map_err(|error| Over {
+            reason: Reason::failed(Side::Server, error),
+            words: Some(Reply::new(421, "The server is gone")),
+        })
+    }
+
+    /// Last words, and both connections' orderly end; the time for it is bounded by the caller.
+    pub(super) async fn goodbye(&mut self, words: Option<Reply>) {
+        if let Some(server) = &mut self.server {
+            server.wire().shutdown();
+        }
+        if let Some(words) = words
+            && self.say(&words).await.is_err()
+        {
+            return;
+        }
+        if self.client.finish().await.is_ok()
+            && let Some(server) = &mut self.server
+        {
+            let _ = server.finish().await;
+        }
+    }
+
+    pub(super) fn log(&self, level: Level, text: std::fmt::Arguments<'_>) {
+        self.host.log(self.id, level, text);
+    }
+
+    /// For how long a data connection may be on its way.
+    pub(super) fn setup_deadline(&self) -> Duration {
+        self.host.now().saturating_add(self.settings.data.setup_time)
+    }
+}
+
+/// A reply without the server's words, where the client needs only the code.
+fn stripped(reply: Reply) -> Reply {
+    match reply.code() {
+        211..=215 | 227 | 229 | 257 => reply,
+        code => Reply::new(code, if reply.is_failure() { "Failed" } else { "Done" }),
+    }
+}
+
+/// What is shown of a path or a name.
+pub(super) fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(limits::LOGGED)]).into_owned()
+}
