@@ -4,6 +4,7 @@
 //! section into the proxy's own settings, all faults with their places. Settings are read once per load and shared by
 //! all cores; a session finds its own by the policy that it keeps.
 
+mod ftp;
 mod plug;
 mod tls;
 
@@ -21,7 +22,11 @@ pub static MODULES: &dyn Modules = &Proxies;
 #[derive(Debug)]
 struct Proxies;
 
-const KINDS: &[ModuleKind] = &[ModuleKind { name: "tls", names_servers: false }];
+const KINDS: &[ModuleKind] = &[
+    // USER user@host, where the service says so.
+    ModuleKind { name: "ftp", names_servers: true },
+    ModuleKind { name: "tls", names_servers: false },
+];
 
 impl Modules for Proxies {
     fn kinds(&self) -> &'static [ModuleKind] {
@@ -31,6 +36,7 @@ impl Modules for Proxies {
     fn read(&self, kind: &str, section: Option<&Node>, reading: &mut Reading<'_>) -> Option<ModuleSettings> {
         match kind {
             "plug" => plug::read(section, reading),
+            "ftp" => ftp::read(section, reading),
             "tls" => tls::read(section, reading),
             _ => None,
         }
@@ -39,6 +45,7 @@ impl Modules for Proxies {
     fn schema(&self, kind: &str) -> Option<serde_json::Value> {
         match kind {
             "plug" => Some(plug::schema()),
+            "ftp" => Some(ftp::schema()),
             "tls" => Some(tls::schema()),
             _ => None,
         }

@@ -166,6 +166,11 @@ impl<P: tcp::Payload + proxy::Chunk> proxy::Stream for SocketStream<P> {
         self.shut = true;
         self.change(|socket| socket.connection.abort());
     }
+
+    fn ends(&self) -> Option<proxy::Ends> {
+        let sockets = self.shared.sockets.borrow();
+        sockets.get(self.key).map(|socket| proxy::Ends { local: socket.path.local, peer: socket.path.remote })
+    }
 }
 
 impl<P: tcp::Payload> Drop for SocketStream<P> {
