@@ -76,6 +76,7 @@ pub async fn run<H: Host>(session: Session<H>, settings: Arc<Settings>) -> Outco
         waiting: None,
         data: None,
         epsv_all: false,
+        secured: security::Secured::default(),
         user: String::new(),
         uploaded: 0,
         downloaded: 0,

@@ -48,6 +48,9 @@ pub const IDLE: Duration = Duration::from_secs(300);
 /// again after 1, 3 and 7 s.
 pub const DATA_SETUP: Duration = Duration::from_secs(30);
 
+/// For each TLS handshake: four flights over a path of half a second, each lost once.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+
 /// How long last words to the client may take to be acknowledged.
 pub const GOODBYE: Duration = Duration::from_secs(3);
 

@@ -23,6 +23,8 @@ pub struct Named {
     pub user: Vec<u8>,
     /// Where.
     pub server: SocketAddr,
+    /// As the client called it.
+    pub host: String,
 }
 
 /// Why a name is none; the words are what the client is told.
@@ -52,7 +54,7 @@ impl NamedServer {
         let literal = name.parse::<IpAddr>().ok().filter(|_| self.literal);
         let listed = self.hosts.get(&name.to_ascii_lowercase()).copied();
         let address = listed.or(literal).ok_or(NotNamed(501, "The host is not known to the gateway"))?;
-        Ok(Named { user: user.to_vec(), server: SocketAddr::new(address, port) })
+        Ok(Named { user: user.to_vec(), server: SocketAddr::new(address, port), host: name.to_owned() })
     }
 }
 
@@ -92,6 +94,7 @@ impl<H: Host> Talk<H> {
             let words = Some(Reply::new(421, "The server does not serve now"));
             return Err(Over { reason: Reason::Finished, words });
         }
+        self.secured.host = Some(named.host);
         self.secure_server().await?;
         self.relay(&Command::of(Known::User, &named.user)).await
     }

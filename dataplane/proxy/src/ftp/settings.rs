@@ -3,10 +3,16 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::pki_types::ServerName;
+use rustls::sign::CertifiedKey;
 
 use super::limits;
 use super::policy::Policy;
+use crate::tls::clock::Clock;
+use crate::tls::ends::{ToClient, ToServer};
 
 /// See the module. The defaults are Zorp's, or say in [`limits`] why not.
 #[derive(Clone, Debug)]
@@ -37,6 +43,59 @@ pub struct Settings {
     pub login_time: Duration,
     /// Silence that ends a session; the service's own idle time counts too.
     pub idle: Duration,
+    /// TLS, on either side by itself.
+    pub tls: Tls,
+}
+
+/// AUTH TLS (RFC 4217) with clients, with servers, or both.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// With clients.
+    pub client: Option<ClientTls>,
+    /// With servers.
+    pub server: Option<ServerTls>,
+    /// The time that certificates are held against.
+    pub clock: Clock,
+    /// Is a data connection that ends without `close_notify` a file that ends?
+    pub truncation_permitted: bool,
+}
+
+/// TLS with clients: the gateway ends it.
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    /// Speaks it.
+    pub ends: ToClient,
+    /// Shows this.
+    pub certificate: Arc<CertifiedKey>,
+    /// Nobody logs in without it.
+    pub required: bool,
+    /// Nothing is transferred without PROT P.
+    pub private_data: bool,
+}
+
+/// TLS with servers.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// Speaks it.
+    pub ends: ToServer,
+    /// For whom the server is taken; none: for the name or address that it was connected to by.
+    pub name: Option<ServerName<'static>>,
+    /// When it begins.
+    pub when: When,
+    /// Is a server that cannot be trusted not spoken to?
+    pub demand: bool,
+    /// Are data connections within TLS too?
+    pub private_data: bool,
+}
+
+/// When TLS with a server begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// Before anybody logs in.
+    #[default]
+    Always,
+    /// When the client asks for it at its side, and only if the server takes it (Zorp's `ForwardStartTLS`).
+    Follow,
 }
 
 /// How data connections are made.
@@ -115,6 +174,7 @@ impl Default for Settings {
             data: Data::default(),
             login_time: limits::LOGIN_TIME,
             idle: limits::IDLE,
+            tls: Tls::default(),
         }
     }
 }

@@ -23,6 +23,7 @@ use super::line::{LineError, encoded};
 use super::policy::{Action, Verdict};
 use super::prepare::Prepared;
 use super::reply::{Reply, ReplyReader};
+use super::security::Secured;
 use super::settings::Settings;
 use super::state::{State, Turn};
 use super::syntax::{self, Refusal};
@@ -52,6 +53,7 @@ pub(super) struct Talk<H: Host> {
     pub(super) data: Option<Prepared<H>>,
     /// RFC 2428 section 4: after EPSV ALL "the server MUST reject all data connection setup commands other than EPSV".
     pub(super) epsv_all: bool,
+    pub(super) secured: Secured,
     pub(super) user: String,
     /// Bytes of data that were passed on, to the server and to the client.
     pub(super) uploaded: u64,
@@ -221,6 +223,8 @@ impl<H: Host> Talk<H> {
                 return Err(Over { reason: Reason::PolicyAborted, words });
             }
         }
+        // The hook of `script` for commands: it sees `command` and the user, may set the argument, deny or abort. What it sets is
+        // checked below like what the client said.
         if let Some(known) = command.known() {
             if let Err(Refusal { code, text }) = syntax::check(known, &mut command, &self.settings) {
                 let anonymous_only = known == Known::User && code == 530;
@@ -255,6 +259,10 @@ impl<H: Host> Talk<H> {
         match known {
             Some(Known::Auth | Known::Pbsz | Known::Prot | Known::Ccc) => self.security(&command).await,
             Some(Known::Rein) if self.is_secure() => self.answer(502, "REIN is not possible within TLS").await,
+            Some(Known::User) if self.lacks_tls() => {
+                self.host.count(Event::CommandsOutOfOrder.into());
+                self.answer(530, "Say AUTH TLS first").await
+            }
             Some(Known::User) if self.server.is_none() => self.log_in_by_name(&command).await,
             _ if self.server.is_none() => self.without_server(known).await,
             Some(known @ (Known::Port | Known::Eprt | Known::Pasv | Known::Epsv)) => {

@@ -93,6 +93,10 @@ impl<H: Host> Talk<H> {
         let Some(prepared) = self.data.take() else {
             return self.answer(425, "Say PORT, PASV, EPRT or EPSV first").await;
         };
+        if self.lacks_private_data() {
+            // RFC 4217 section 10: "the server … SHOULD reply 522 … if it is not willing" for this PROT setting.
+            return self.answer(522, "Say PROT P first").await;
+        }
         let modes = (prepared.client.mode(Side::Client), prepared.server.mode(Side::Server));
         let mut channel = Channel::new(prepared.client, prepared.server, direction);
         channel.judge(Side::Server, self.server_judge());

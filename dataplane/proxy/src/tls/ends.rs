@@ -5,7 +5,9 @@
 //!
 //! Sessions are not resumed, on either side: each handshake asks for the certificate anew, so that a revocation, an end of
 //! validity or another verdict counts at once; and no ticket key is shared between cores. It costs a client a signature
-//! for each connection. No early data for the same reason and because it can be replayed.
+//! for each connection; within one session of FTP it is otherwise ([`repeated`]). No early data for the same reason and because it can be replayed.
+
+pub mod repeated;
 
 use std::sync::{Arc, LazyLock};
 
