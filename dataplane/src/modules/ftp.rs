@@ -1,6 +1,7 @@
 //! `ftp: {…}` of a service: classes, commands, replies, features, data connections, named servers.
 
 mod schema;
+mod tls;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -41,8 +42,11 @@ const CLASSES: &[(&str, Class)] = &[
 pub(super) fn read(section: Option<&Node>, reading: &mut Reading<'_>) -> Option<ModuleSettings> {
     let mut settings = proxy::ftp::Settings::default();
     if let Some(node) = section {
+        let mut mapping = Mapping::new(node, "`ftp`", reading.faults)?;
+        if let Some(node) = mapping.get("tls") {
+            settings.tls = tls::read(node, reading);
+        }
         let faults = &mut *reading.faults;
-        let mut mapping = Mapping::new(node, "`ftp`", faults)?;
         policy(&mut settings.policy, &mut mapping, faults);
         bounds(&mut settings, &mut mapping, faults);
         flags(&mut settings, &mut mapping, faults);

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
+pub use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 
 use super::limits;

@@ -3,4 +3,5 @@
 mod control;
 mod data;
 mod peer;
+mod tls;
 mod violations;

@@ -90,13 +90,13 @@ impl<H: Host> Talk<H> {
     /// RETR, STOR and their like.
     pub(super) async fn transfer(&mut self, known: Known, command: &Command) -> Result<(), Over> {
         let Some(direction) = known.direction() else { return Ok(()) };
-        let Some(prepared) = self.data.take() else {
-            return self.answer(425, "Say PORT, PASV, EPRT or EPSV first").await;
-        };
         if self.lacks_private_data() {
             // RFC 4217 section 10: "the server … SHOULD reply 522 … if it is not willing" for this PROT setting.
             return self.answer(522, "Say PROT P first").await;
         }
+        let Some(prepared) = self.data.take() else {
+            return self.answer(425, "Say PORT, PASV, EPRT or EPSV first").await;
+        };
         let modes = (prepared.client.mode(Side::Client), prepared.server.mode(Side::Server));
         let mut channel = Channel::new(prepared.client, prepared.server, direction);
         channel.judge(Side::Server, self.server_judge());

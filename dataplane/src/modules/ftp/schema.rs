@@ -55,6 +55,74 @@ struct FtpSection {
     idle: Option<String>,
     /// Data connections.
     data: Option<DataSection>,
+    /// AUTH TLS, at either side by itself.
+    tls: Option<TlsSection>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct TlsSection {
+    /// With clients.
+    client: Option<ClientTlsSection>,
+    /// With servers.
+    server: Option<ServerTlsSection>,
+    /// Whether a data connection that ends without close_notify is a file that ends; default false.
+    permit_truncation: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ClientTlsSection {
+    /// The gateway's certificate with what it is signed by, in PEM, beside this file.
+    certificate: String,
+    /// Its key.
+    key: String,
+    /// Whether nobody logs in without TLS; default false.
+    required: Option<bool>,
+    /// Whether nothing is transferred without PROT P; default false.
+    private_data: Option<bool>,
+    /// 1.2 or 1.3; default 1.2.
+    oldest: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct ServerTlsSection {
+    /// When it begins; default always.
+    when: Option<WhenWord>,
+    /// Files of authorities in PEM, or `system`; default system.
+    authorities: Option<OneOrMore>,
+    /// Files of revocation lists in PEM; with one, every authority needs a list.
+    revocation_lists: Option<OneOrMore>,
+    /// For whom the server is taken; default what it was connected to by.
+    name: Option<String>,
+    /// What becomes of servers that cannot be trusted; default deny.
+    untrusted: Option<UntrustedWord>,
+    /// Whether data connections are within TLS too; default true.
+    private_data: Option<bool>,
+    /// 1.2 or 1.3; default 1.2.
+    oldest: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum WhenWord {
+    Always,
+    Follow,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+enum UntrustedWord {
+    Deny,
+    Permit,
 }
 
 #[derive(JsonSchema)]

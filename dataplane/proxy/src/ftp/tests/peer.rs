@@ -30,14 +30,14 @@ pub(super) enum Cut {
 }
 
 /// One end of a connection.
-pub(super) struct Peer {
-    pub(super) stream: MemoryStream,
+pub(super) struct Peer<S = MemoryStream> {
+    pub(super) stream: S,
     heard: Vec<u8>,
     cut: Cut,
 }
 
-impl Peer {
-    pub(super) fn new(stream: MemoryStream, cut: Cut) -> Peer {
+impl<S: Stream<Chunk = Bytes>> Peer<S> {
+    pub(super) fn new(stream: S, cut: Cut) -> Peer<S> {
         Peer { stream, heard: Vec::new(), cut }
     }
 
