@@ -25,6 +25,7 @@ mod expert;
 mod fidelity;
 mod firewall;
 mod flood;
+mod ftp;
 mod gateway;
 mod handoff;
 mod host;

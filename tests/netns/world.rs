@@ -53,7 +53,13 @@ impl World {
     /// A whole world that answers pings; `None` without root, after saying so.
     #[track_caller]
     pub(crate) fn new(middle: Middle) -> Option<World> {
-        World::wired(middle, false)
+        World::wired(middle, false, |text, _| text)
+    }
+
+    /// The same with a configuration that is made of the usual one; files beside it go into the directory.
+    #[track_caller]
+    pub(crate) fn configured(middle: Middle, configure: impl FnOnce(String, &Path) -> String) -> Option<World> {
+        World::wired(middle, false, configure)
     }
 
     /// The same with a node of ours in the cables of ns1 and ns2, which can be told to lose and reorder (`weather`), and with
@@ -61,11 +67,11 @@ impl World {
     #[track_caller]
     pub(crate) fn with_nodes(middle: Middle) -> Option<World> {
         assert_ne!(middle, Middle::Tap, "the driver's own taps have no room for a node");
-        World::wired(middle, true)
+        World::wired(middle, true, |text, _| text)
     }
 
     #[track_caller]
-    fn wired(middle: Middle, nodes: bool) -> Option<World> {
+    fn wired(middle: Middle, nodes: bool, configure: impl FnOnce(String, &Path) -> String) -> Option<World> {
         let mut world = World::bare()?;
         world.middle = middle;
         if nodes {
@@ -80,7 +86,7 @@ impl World {
         }
         match middle.device() {
             None => world.forward_by_kernel(),
-            Some(device) => world.start_gateway(device),
+            Some(device) => world.start_gateway(device, configure),
         }
         if middle == Middle::Tap {
             world.move_taps();
@@ -230,9 +236,10 @@ impl World {
     }
 
     #[track_caller]
-    fn start_gateway(&mut self, device: Device) {
+    fn start_gateway(&mut self, device: Device, configure: impl FnOnce(String, &Path) -> String) {
         let (config, socket) = (self.directory().join("limpid.yaml"), self.directory().join("control.sock"));
         let text = Gateway::configuration(device, self.slot().core(), &socket);
+        let text = configure(text, self.directory());
         std::fs::write(&config, text).expect("the world's directory takes a file");
         self.gateway = Some(Gateway::start(&self.router, &config, &socket));
     }
