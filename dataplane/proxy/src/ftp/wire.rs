@@ -4,8 +4,6 @@
 
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-
 use crate::stack::BoxStream;
 use crate::stream::{Chunk, Ends, Stream, StreamError};
 
@@ -65,7 +63,7 @@ impl<S: Stream> Stream for Wire<S> {
     fn write(&mut self, chunk: S::Chunk) -> Result<(), StreamError> {
         match self {
             Wire::Plain(stream) => stream.write(chunk),
-            Wire::Boxed(stream) => stream.write(Bytes::from(Chunk::into_bytes(chunk))),
+            Wire::Boxed(stream) => stream.write(Chunk::into_bytes(chunk)),
             Wire::Gone => Err(StreamError::Cut),
         }
     }
