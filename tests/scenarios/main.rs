@@ -18,6 +18,7 @@ mod flood;
 mod forged;
 mod forward;
 mod fragments;
+mod ftp;
 mod half_close;
 mod hand;
 mod handshake;

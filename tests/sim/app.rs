@@ -55,6 +55,10 @@ impl Pattern {
 pub enum Step {
     /// Sends one pattern and receives another, both at once.
     Exchange(Pattern, Pattern),
+    /// Sends these words.
+    Say(&'static str),
+    /// Receives these words, and nothing else before them.
+    Hear(&'static str),
     /// Sends back what it receives, until the peer has finished.
     Echo,
     /// Reads whatever comes, until the peer has finished.
@@ -164,6 +168,15 @@ impl App {
                 self.receive(receive, connection)?;
                 Ok(self.sent == send.len && self.received == receive.len)
             }
+            Step::Say(words) => {
+                if connection.writable() == 0 {
+                    return Ok(false);
+                }
+                self.total.0 += words.len() as u64;
+                connection.write(Bytes::from_static(words.as_bytes()));
+                Ok(true)
+            }
+            Step::Hear(words) => self.hear(words.as_bytes(), connection),
             Step::Echo => Ok(self.echo(connection)),
             Step::Sink => {
                 while let Some(bytes) = self.read(connection) {
@@ -220,6 +233,25 @@ impl App {
             return Err(format!("the peer has finished after {} of {} bytes", self.received, pattern.len));
         }
         Ok(())
+    }
+
+    fn hear(&mut self, words: &[u8], connection: &mut Connection<Bytes>) -> Result<bool, String> {
+        while let Some(wanted) = words.get(self.received as usize..).filter(|wanted| !wanted.is_empty()) {
+            let Some(mut bytes) = self.read(connection) else {
+                let finished = connection.peer_finished();
+                return if finished { Err("the peer has finished".to_owned()) } else { Ok(false) };
+            };
+            let rest = bytes.split_off(wanted.len().min(bytes.len()));
+            if !wanted.starts_with(&bytes) {
+                return Err(format!("heard {}", bytes.escape_ascii()));
+            }
+            self.received += bytes.len() as u64;
+            self.total.1 += bytes.len() as u64;
+            if !rest.is_empty() {
+                self.left_over.push_front(rest);
+            }
+        }
+        Ok(true)
     }
 
     fn echo(&mut self, connection: &mut Connection<Bytes>) -> bool {
