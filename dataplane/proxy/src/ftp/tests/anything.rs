@@ -110,7 +110,10 @@ fn session(client: &[u8], server: &[u8], cut: Cut) -> (Vec<u8>, Vec<u8>, Outcome
             } else {
                 played.server.stream.shutdown();
             }
-            if !hear_line(&mut played.server, &mut kept.borrow_mut().1).await {
+            let mut heard = std::mem::take(&mut kept.borrow_mut().1);
+            let more = hear_line(&mut played.server, &mut heard).await;
+            kept.borrow_mut().1 = heard;
+            if !more {
                 break;
             }
         }
