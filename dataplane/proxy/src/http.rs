@@ -1,8 +1,18 @@
-//! The http proxy; its owner writes this header.
+//! The HTTP proxy: nothing passes that two parsers could read in two ways, and policy sees what is asked and answered.
 
 pub mod event;
+pub mod headers;
+pub mod limits;
+pub mod message;
+pub mod method;
+pub mod url;
 
 use std::sync::Arc;
+
+pub use headers::{HeaderFault, Headers};
+pub use message::{Form, Request, Response, Version};
+pub use method::Method;
+pub use url::{Scheme, Url, UrlFault, UrlRules};
 
 use crate::host::Host;
 use crate::outcome::Outcome;
