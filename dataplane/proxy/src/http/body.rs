@@ -1,0 +1,367 @@
+//! A body on its way from one stream to the other: counted, bounded, framed anew, its data not copied.
+//!
+//! Who keeps it waiting is charged for the time: a client that sends or takes less than the service's rate is told from
+//! a server that is slow, and each has its own bound. What must hold: after the body's last byte nothing more is read.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::chunked::{Chunked, Piece};
+use super::event::Event;
+use super::head::Body;
+use super::headers::Headers;
+use super::limits::COPY_BELOW;
+use crate::limits::RELAY_CHUNKS_PER_POLL_MAX;
+use crate::stream::{Chunk, Stream, StreamError};
+
+/// What becomes of trailer fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trailers {
+    /// They are left out: RFC 9110, 6.5.1 permits it, and few servers expect them.
+    #[default]
+    Drop,
+    /// They are passed, but for those that frame, route or authenticate.
+    Pass,
+    /// A message with any is refused.
+    Refuse,
+}
+
+/// How the body is said to the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// As many bytes as there are.
+    Plain,
+    /// In chunks.
+    Chunked,
+}
+
+/// Why a body did not come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// Its sender broke the rules, or the service's bound.
+    Fault(Event),
+    /// Its sender finished in the middle.
+    Truncated,
+    /// Its sender's stream failed.
+    From(StreamError),
+    /// Its receiver's stream failed.
+    To(StreamError),
+}
+
+/// Whom a body waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waits {
+    Nobody,
+    Sender,
+    Receiver,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Pump {
+    source: Source,
+    framing: Framing,
+    trailers: Trailers,
+    /// Bytes of data still permitted.
+    left: u64,
+    /// Bytes of data that passed.
+    pub moved: u64,
+    /// Trailers that were left out.
+    pub dropped_trailers: bool,
+    /// The head that goes before it.
+    head: Option<Bytes>,
+    /// Framing and small pieces that wait to be written as one.
+    out: Vec<u8>,
+    begun: bool,
+    done: bool,
+    waits: Waits,
+    /// When it was last looked at, and when bytes last moved.
+    since: Duration,
+    active: Duration,
+    /// Time that its sender and its receiver have kept it waiting, the present wait not counted.
+    waited: (Duration, Duration),
+}
+
+#[derive(Debug)]
+enum Source {
+    None,
+    Length(u64),
+    Chunked(Box<Chunked>),
+    UntilClose,
+}
+
+impl Pump {
+    /// A pump for a head and a body of at most `max` bytes.
+    pub(super) fn new(
+        head: Bytes,
+        body: Body,
+        framing: Framing,
+        trailers: Trailers,
+        max: Option<u64>,
+        now: Duration,
+    ) -> Pump {
+        let source = match body {
+            Body::None | Body::Length(0) => Source::None,
+            Body::Length(length) => Source::Length(length),
+            Body::Chunked => Source::Chunked(Box::new(Chunked::new())),
+            Body::UntilClose => Source::UntilClose,
+        };
+        Pump {
+            done: false,
+            source,
+            framing,
+            trailers,
+            left: max.unwrap_or(u64::MAX),
+            moved: 0,
+            dropped_trailers: false,
+            head: Some(head),
+            out: Vec::new(),
+            begun: false,
+            waits: Waits::Nobody,
+            since: now,
+            active: now,
+            waited: (Duration::ZERO, Duration::ZERO),
+        }
+    }
+
+    /// Has the whole body been written?
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Whom it waits for now.
+    pub(super) fn waits(&self) -> Waits {
+        if self.done { Waits::Nobody } else { self.waits }
+    }
+
+    /// When its sender, or its receiver, will have kept it waiting for longer than `grace` and a rate of bytes in a second
+    /// permit, should nothing come.
+    pub(super) fn slow_at(&self, who: Waits, grace: Duration, rate: u64) -> Option<Duration> {
+        if self.waits() != who {
+            return None;
+        }
+        let waited = if who == Waits::Sender { self.waited.0 } else { self.waited.1 };
+        let earned = Duration::from_millis(self.moved.saturating_mul(1000).checked_div(rate)?);
+        Some(self.since.saturating_add((grace + earned).saturating_sub(waited)))
+    }
+
+    /// When bytes last moved.
+    pub(super) fn active(&self) -> Duration {
+        self.active
+    }
+
+    /// Moves what can be moved; ready when the body is over.
+    pub(super) fn poll<F: Stream, T: Stream<Chunk = F::Chunk>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Duration,
+        from: &mut F,
+        to: &mut T,
+    ) -> Poll<Result<(), BodyError>> {
+        if self.done {
+            return Poll::Ready(Ok(()));
+        }
+        self.charge(now);
+        for _ in 0..RELAY_CHUNKS_PER_POLL_MAX {
+            match to.poll_writable(cx) {
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(BodyError::To(error))),
+                Poll::Pending => return self.pending(Waits::Receiver),
+            }
+            if let Some(head) = self.head.take() {
+                to.write(T::Chunk::from(head)).map_err(BodyError::To)?;
+                self.done = matches!(self.source, Source::None);
+                if self.done {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            let chunk = match from.poll_read(cx) {
+                Poll::Ready(Ok(Some(chunk))) => chunk,
+                Poll::Ready(Ok(None)) => return Poll::Ready(self.end_of_stream(to)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(BodyError::From(error))),
+                Poll::Pending => return self.pending(Waits::Sender),
+            };
+            self.active = now;
+            let rest = self.pass(chunk, to)?;
+            if self.done {
+                if let Some(rest) = rest {
+                    from.unread(rest);
+                }
+                return Poll::Ready(Ok(()));
+            }
+        }
+        cx.waker().wake_by_ref();
+        self.pending(Waits::Nobody)
+    }
+
+    fn pending(&mut self, waits: Waits) -> Poll<Result<(), BodyError>> {
+        self.waits = waits;
+        Poll::Pending
+    }
+
+    fn charge(&mut self, now: Duration) {
+        let waited = now.saturating_sub(self.since);
+        match self.waits {
+            Waits::Sender => self.waited.0 += waited,
+            Waits::Receiver => self.waited.1 += waited,
+            Waits::Nobody => {}
+        }
+        self.since = now;
+    }
+
+    /// One chunk of the stream; what is left of it belongs to what comes after the body.
+    fn pass<T: Stream>(&mut self, chunk: T::Chunk, to: &mut T) -> Result<Option<T::Chunk>, BodyError> {
+        match &mut self.source {
+            Source::None => Ok(Some(chunk)),
+            Source::Length(left) => {
+                let mut rest = chunk;
+                let ours = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
+                *left -= ours as u64;
+                let over = *left == 0;
+                let data = rest.split_to(ours);
+                self.data(data, to)?;
+                if over {
+                    self.finish(None, to)?;
+                }
+                Ok((!rest.is_empty()).then_some(rest))
+            }
+            Source::Chunked(_) => self.pass_chunked(chunk, to),
+            Source::UntilClose => {
+                if self.framing == Framing::Chunked {
+                    self.begin(chunk.len() as u64);
+                }
+                self.data(chunk, to)?;
+                self.flush(to)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn pass_chunked<T: Stream>(&mut self, mut chunk: T::Chunk, to: &mut T) -> Result<Option<T::Chunk>, BodyError> {
+        while !chunk.is_empty() {
+            let Source::Chunked(decoder) = &mut self.source else { break };
+            let (taken, piece) = decoder.next(chunk.as_slice()).map_err(BodyError::Fault)?;
+            let data = chunk.split_to(taken);
+            match piece {
+                Piece::More => {}
+                Piece::Begin(size) => {
+                    if size > self.left {
+                        return Err(BodyError::Fault(Event::BodyLong));
+                    }
+                    if self.framing == Framing::Chunked {
+                        self.begin(size);
+                    }
+                }
+                Piece::Data(_) => self.data(data, to)?,
+                Piece::End => {
+                    let trailers = decoder.trailers().map_err(BodyError::Fault)?;
+                    let trailers = self.permitted(trailers)?;
+                    self.finish(trailers.as_ref(), to)?;
+                    return Ok((!chunk.is_empty()).then_some(chunk));
+                }
+            }
+        }
+        self.flush(to)?;
+        Ok(None)
+    }
+
+    /// The trailers that pass.
+    fn permitted(&mut self, mut trailers: Headers) -> Result<Option<Headers>, BodyError> {
+        if trailers.is_empty() {
+            return Ok(None);
+        }
+        match self.trailers {
+            Trailers::Refuse => return Err(BodyError::Fault(Event::TrailerInvalid)),
+            Trailers::Drop => {
+                self.dropped_trailers = true;
+                return Ok(None);
+            }
+            Trailers::Pass => {}
+        }
+        // RFC 9110, 6.5.1: a sender must not generate such; who merges them into the head would obey them.
+        for name in NO_TRAILERS {
+            self.dropped_trailers |= trailers.remove(name) > 0;
+        }
+        Ok(Some(trailers))
+    }
+
+    fn end_of_stream<T: Stream>(&mut self, to: &mut T) -> Result<(), BodyError> {
+        match self.source {
+            Source::UntilClose => self.finish(None, to),
+            _ => Err(BodyError::Truncated),
+        }
+    }
+
+    /// A chunk's size on its own line, behind the end of the chunk before.
+    fn begin(&mut self, size: u64) {
+        let separator = if self.begun { "\r\n" } else { "" };
+        self.begun = true;
+        self.out.extend_from_slice(format!("{separator}{size:x}\r\n").as_bytes());
+    }
+
+    fn data<T: Stream>(&mut self, data: T::Chunk, to: &mut T) -> Result<(), BodyError> {
+        let len = data.len() as u64;
+        self.left = self.left.checked_sub(len).ok_or(BodyError::Fault(Event::BodyLong))?;
+        self.moved += len;
+        if data.len() < COPY_BELOW && matches!(self.source, Source::Chunked(_)) {
+            self.out.extend_from_slice(data.as_slice());
+            return Ok(());
+        }
+        self.flush(to)?;
+        if data.is_empty() { Ok(()) } else { to.write(data).map_err(BodyError::To) }
+    }
+
+    fn finish<T: Stream>(&mut self, trailers: Option<&Headers>, to: &mut T) -> Result<(), BodyError> {
+        if self.framing == Framing::Chunked {
+            self.out.extend_from_slice(if self.begun { b"\r\n0\r\n" } else { b"0\r\n" });
+            if let Some(trailers) = trailers {
+                trailers.write_to(&mut self.out);
+            }
+            self.out.extend_from_slice(b"\r\n");
+        }
+        self.done = true;
+        self.flush(to)
+    }
+
+    fn flush<T: Stream>(&mut self, to: &mut T) -> Result<(), BodyError> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let out = Bytes::from(std::mem::take(&mut self.out));
+        to.write(T::Chunk::from(out)).map_err(BodyError::To)
+    }
+}
+
+/// Fields that decide how a message is framed, routed, authenticated or read.
+const NO_TRAILERS: &[&str] = &[
+    "Transfer-Encoding",
+    "Content-Length",
+    "Host",
+    "Connection",
+    "Trailer",
+    "TE",
+    "Upgrade",
+    "Expect",
+    "Range",
+    "Cache-Control",
+    "Max-Forwards",
+    "Authorization",
+    "Proxy-Authorization",
+    "Cookie",
+    "Set-Cookie",
+    "Content-Encoding",
+    "Content-Type",
+    "Content-Range",
+    "Location",
+    "Age",
+    "Date",
+    "Expires",
+    "Vary",
+    "X-Forwarded-For",
+    "Forwarded",
+];
+
+#[cfg(test)]
+mod tests;
