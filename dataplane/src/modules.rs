@@ -5,6 +5,7 @@
 //! all cores; a session finds its own by the policy that it keeps.
 
 mod ftp;
+mod http;
 mod plug;
 mod tls;
 
@@ -26,6 +27,7 @@ const KINDS: &[ModuleKind] = &[
     // USER user@host, where the service says so.
     ModuleKind { name: "ftp", names_servers: true },
     ModuleKind { name: "tls", names_servers: false },
+    ModuleKind { name: "http", names_servers: true },
 ];
 
 impl Modules for Proxies {
@@ -38,6 +40,7 @@ impl Modules for Proxies {
             "plug" => plug::read(section, reading),
             "ftp" => ftp::read(section, reading),
             "tls" => tls::read(section, reading),
+            "http" => http::read(section, reading),
             _ => None,
         }
     }
@@ -47,6 +50,7 @@ impl Modules for Proxies {
             "plug" => Some(plug::schema()),
             "ftp" => Some(ftp::schema()),
             "tls" => Some(tls::schema()),
+            "http" => Some(http::schema()),
             _ => None,
         }
     }

@@ -20,6 +20,7 @@ pub mod event;
 mod exchange;
 pub mod filter;
 mod forward;
+pub mod fuzz;
 mod head;
 pub mod headers;
 pub mod limits;
@@ -42,7 +43,7 @@ pub use headers::{HeaderFault, Headers};
 pub use message::{Form, Request, Response, Version};
 pub use method::Method;
 pub use settings::{Connect, Otherwise, Settings, Times};
-pub use url::{Scheme, Url, UrlFault, UrlRules};
+pub use url::{Scheme, Url, UrlFault, UrlRules, canonical_host};
 
 use crate::host::Host;
 use crate::outcome::{Outcome, Reason};

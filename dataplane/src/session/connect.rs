@@ -47,7 +47,17 @@ impl<N: Nic> Worker<N> {
         if matches!(target, proxy::Target::Address(_)) {
             asking.search = Search::default();
         }
-        let side = self.server_side(now, &policy, &mut asking, target);
+        asking.port_is_used = self.sessions.get(key).and_then(|session| session.server).is_some_and(|(server, _)| {
+            match target {
+                proxy::Target::Original => true,
+                proxy::Target::Address(address) => server == address,
+            }
+        });
+        let mut side = self.server_side(now, &policy, &mut asking, target);
+        if matches!(side, Err(Counter::TupleBusy)) && !asking.port_is_used {
+            asking.port_is_used = true;
+            side = self.server_side(now, &policy, &mut asking, target);
+        }
         if let Some(session) = self.sessions.get_mut(key) {
             session.search = asking.search;
         }
@@ -83,7 +93,7 @@ impl<N: Nic> Worker<N> {
             return Err(Counter::from(DropReason::ConnectedDirectly));
         }
         let next_hop = self.routes.lookup(target.ip()).ok_or(Counter::NoRoute)?;
-        let local = self.source(service, asking.client, target, &next_hop, nat.source)?;
+        let local = self.source(service, asking, target, &next_hop, nat.source)?;
         // A proxy may name a server of the other family, an entry a foreign address of it.
         if local.is_ipv4() != target.is_ipv4() {
             return Err(Counter::NoSourceAddress);
@@ -98,11 +108,12 @@ impl<N: Nic> Worker<N> {
     fn source(
         &mut self,
         service: &Service,
-        client: SocketAddr,
+        asking: &Asking,
         target: SocketAddr,
         next_hop: &NextHop,
         nat: Option<NatRange>,
     ) -> Result<SocketAddr, Counter> {
+        let client = asking.client;
         let ports = Self::source_ports(service, client);
         let bound = match service.source {
             _ if let Some(nat) = nat => {
@@ -111,7 +122,7 @@ impl<N: Nic> Worker<N> {
                 let ports = nat.ports.unwrap_or(ports);
                 return self.with_port(SocketAddr::new(address, port), ports, target, next_hop.interface);
             }
-            Source::Client if service.forge_port.is_none() => return Ok(client),
+            Source::Client if service.forge_port.is_none() && !asking.port_is_used => return Ok(client),
             Source::Client => SocketAddr::new(client.ip(), 0),
             Source::Gateway => SocketAddr::new(next_hop.source.ok_or(Counter::NoSourceAddress)?, 0),
             Source::Address(address) => address,

@@ -80,16 +80,21 @@ impl<N: Nic> Worker<N> {
     ) {
         let Some(session) = self.sessions.get(key) else { return reply.fill(Err(ConnectError::Cut)) };
         if let Some(socket) = session.server_socket {
+            let (let_go, remote) = match self.shared.sockets.borrow().get(socket) {
+                Some(found) => (found.was_owned && !found.owned, Some(found.path.remote)),
+                None => (true, None),
+            };
             let same = match target {
                 proxy::Target::Original => true,
-                proxy::Target::Address(address) => {
-                    self.shared.sockets.borrow().get(socket).is_some_and(|s| s.path.remote == address)
-                }
+                proxy::Target::Address(address) => remote == Some(address),
             };
-            if same {
+            if same && !let_go {
                 return reply.fill(Ok(socket));
             }
-            self.abort(now, socket);
+            // What the proxy let go of finishes on its own, as it was told to; what it never wanted has no end else.
+            if !let_go {
+                self.abort(now, socket);
+            }
             if let Some(session) = self.sessions.get_mut(key) {
                 session.server_socket = None;
             }

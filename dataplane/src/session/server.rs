@@ -37,6 +37,8 @@ pub(crate) struct Asking {
     pub(crate) rule: Option<RuleRef>,
     /// Which of the router's servers were asked.
     pub(crate) search: Search,
+    /// The client's port has served for a connection to this server: it is in TIME-WAIT there, or not yet closed.
+    pub(crate) port_is_used: bool,
 }
 
 impl Asking {
@@ -52,6 +54,7 @@ impl Asking {
             client_zone: session.client_zone,
             rule: session.rule,
             search: session.search,
+            port_is_used: false,
         }
     }
 }

@@ -8,12 +8,13 @@ mod list;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 pub use list::{List, ListFault};
 
+use super::limits::REGEX_BYTES_MAX;
 use super::policy::Action;
-use super::url::Url;
+use super::url::{Url, UrlRules};
 
 /// What a rule is for.
 #[derive(Clone, Debug)]
@@ -31,6 +32,25 @@ pub enum Pattern {
 }
 
 impl Pattern {
+    /// URLs with a place that the expression fits, whatever the case of its letters.
+    ///
+    /// # Errors
+    /// What is wrong with the expression.
+    pub fn regex(text: &str) -> Result<Pattern, String> {
+        let mut builder = RegexBuilder::new(text);
+        let regex = builder.case_insensitive(true).size_limit(REGEX_BYTES_MAX).build();
+        regex.map(Pattern::Regex).map_err(|error| one_line(&error.to_string()))
+    }
+
+    /// A URL without its scheme, with or without a path: [`Pattern::Exact`] or [`Pattern::Prefix`] text, canonical.
+    #[must_use]
+    pub fn place(text: &str) -> Option<String> {
+        let bare = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).unwrap_or(text);
+        let scheme = if text.starts_with("https://") { "https" } else { "http" };
+        let url = Url::parse(format!("{scheme}://{bare}").as_bytes(), &UrlRules::default()).ok()?;
+        Some(format!("{}{}", url.authority(), slashes(url.target())))
+    }
+
     pub(super) fn fits(&self, url: &Url) -> bool {
         match self {
             Pattern::Exact(exact) => {
@@ -46,6 +66,11 @@ impl Pattern {
             Pattern::List(list) => list.has(url.host(), &slashes(url.path())),
         }
     }
+}
+
+/// The crate draws the expression with a mark below; the last line says what is wrong.
+pub(super) fn one_line(error: &str) -> String {
+    error.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned()
 }
 
 /// Is it this host, or one of its domain?

@@ -108,3 +108,6 @@ pub const RECORD_URL_MAX: usize = 2048;
 
 /// Other words of a peer in a record, in bytes.
 pub const RECORD_WORDS_MAX: usize = 256;
+
+/// Names in `hosts:` of a service; more are a name server's work.
+pub const HOSTS_MAX: usize = 4096;

@@ -10,3 +10,8 @@ mod responses;
 mod scene;
 mod sessions;
 mod slow;
+
+/// What the cases of a table say, for who wants examples.
+pub(super) fn said_in(table: &str) -> Vec<Vec<u8>> {
+    cases::cases(table).into_iter().map(|case| case.says).collect()
+}

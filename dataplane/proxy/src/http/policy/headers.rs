@@ -3,11 +3,13 @@
 //! Each field goes through the first rule of its name, or that of `*`; fields to insert come last. Fields that frame the
 //! message are not for rules: the configuration's reader refuses them, and the connection writes its own.
 
-use regex::bytes::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::{Action, Refusal};
 use crate::http::event::Event;
+use crate::http::filter::one_line;
 use crate::http::headers::{Edit, Headers};
+use crate::http::limits::REGEX_BYTES_MAX;
 
 /// What becomes of a field.
 #[derive(Clone, Debug)]
@@ -28,6 +30,18 @@ pub enum Change {
     Insert(Vec<u8>),
     /// One takes the place of those that are there, or is added.
     Replace(Vec<u8>),
+}
+
+impl Change {
+    /// Replaces what the expression finds.
+    ///
+    /// # Errors
+    /// What is wrong with the expression.
+    pub fn regex(text: &str, by: &str) -> Result<Change, String> {
+        let regex = RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).build();
+        let regex = regex.map_err(|error| one_line(&error.to_string()))?;
+        Ok(Change::Regex(regex, by.as_bytes().to_vec()))
+    }
 }
 
 /// One row of [`HeaderRules`].
