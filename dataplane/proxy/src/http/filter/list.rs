@@ -7,7 +7,7 @@
 //! Left out: schemes, ports and queries (a list says what is bad, not how it is asked for), and wildcards within names.
 
 use std::fmt;
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
 
 use crate::http::limits::{LABELS_MAX, LIST_BYTES_MAX, SEGMENTS_MAX};
 use crate::http::url::{UrlRules, canonical_host, canonical_path};
@@ -18,7 +18,7 @@ pub struct List {
     text: String,
     places: Vec<Place>,
     entries: usize,
-    hasher: RandomState,
+    seed: u64,
 }
 
 /// A place of the table, free where `begins` is 0.
@@ -82,7 +82,7 @@ impl List {
         // A directory takes a place of its own and one of its domain.
         let (lines, parts) = (text.lines().count(), text.lines().filter(|line| line.contains('/')).count());
         let places = vec![Place::default(); ((lines + parts) * 2 + 1).next_power_of_two()];
-        let mut list = List { text, places, entries: 0, hasher: RandomState::new() };
+        let mut list = List { text, places, entries: 0, seed: RandomState::new().hash_one(0) };
         let mut begins = 0;
         while let Some(line) = list.text[begins..].lines().next() {
             let (entry, domain) = (line.len(), line.find('/').unwrap_or(line.len()));
@@ -128,24 +128,59 @@ impl List {
     }
 
     /// Is the host, one of the domains it is in, or a directory on the path listed?
+    ///
+    /// One pass over the host from its end, and over the path only where a domain has directories.
     #[must_use]
     pub fn has(&self, host: &str, path: &str) -> bool {
-        domains(host).any(|domain| {
-            let flags = self.flags(domain, "");
-            let part = |directory| self.flags(domain, directory) & DIRECTORY != 0;
-            flags & WHOLE != 0 || (flags & PARTS != 0 && directories(path).any(part))
-        })
+        let is_address = host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let mut hash = self.seed;
+        let mut labels = 0;
+        for (at, byte) in host.bytes().enumerate().rev() {
+            hash = mixed(hash, byte);
+            let begins = at == 0 || (!is_address && host.as_bytes()[at - 1] == b'.');
+            if !begins {
+                continue;
+            }
+            let domain = &host[at..];
+            let flags = self.flags(hash, domain, "");
+            if flags & WHOLE != 0 || (flags & PARTS != 0 && self.has_directory(hash, domain, path)) {
+                return true;
+            }
+            labels += 1;
+            if labels == LABELS_MAX {
+                return false;
+            }
+        }
+        false
     }
 
-    fn flags(&self, domain: &str, directory: &str) -> u32 {
-        let place = self.places[self.find(self.hash(domain, directory), domain, directory)];
-        place.tag & FLAGS
+    fn has_directory(&self, mut hash: u64, domain: &str, path: &str) -> bool {
+        let mut segments = 0;
+        for (at, byte) in path.bytes().enumerate() {
+            hash = mixed(hash, byte);
+            if at + 1 != path.len() && path.as_bytes()[at + 1] != b'/' {
+                continue;
+            }
+            if self.flags(hash, domain, &path[..=at]) & DIRECTORY != 0 {
+                return true;
+            }
+            segments += 1;
+            if segments == SEGMENTS_MAX {
+                return false;
+            }
+        }
+        false
+    }
+
+    fn flags(&self, hash: u64, domain: &str, directory: &str) -> u32 {
+        self.places[self.find(hash, domain, directory)].tag & FLAGS
     }
 
     /// The place of a domain or directory, or the free one where it would be. There is one: half of all are free.
     fn find(&self, hash: u64, domain: &str, directory: &str) -> usize {
         let mask = self.places.len() - 1;
-        let mut at = hash as usize & mask;
+        // FNV's low bits know little of the last bytes: the upper ones are folded in.
+        let mut at = (hash ^ (hash >> 29)) as usize & mask;
         loop {
             let place = self.places[at];
             if place.begins == 0 || (place.tag & !FLAGS == tag(hash) && self.is(place, domain, directory)) {
@@ -165,33 +200,18 @@ impl List {
     }
 
     fn hash(&self, domain: &str, directory: &str) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        hasher.write(domain.as_bytes());
-        hasher.write(directory.as_bytes());
-        hasher.finish()
+        domain.bytes().rev().chain(directory.bytes()).fold(self.seed, mixed)
     }
+}
+
+/// FNV-1a from a seed of its own: a byte at a time, so that a domain's hash goes on from that of the one above it, and a
+/// directory's from its domain's.
+fn mixed(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
 }
 
 fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32 & !FLAGS
-}
-
-/// The host and the domains it is in; an address is in none.
-fn domains(host: &str) -> impl Iterator<Item = &str> {
-    let is_address = host.starts_with('[') || host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    // Only the last labels of a very long name: those decide.
-    let skipped = if is_address { 0 } else { host.split('.').count().saturating_sub(LABELS_MAX) };
-    let first = host.splitn(skipped + 1, '.').last().unwrap_or(host);
-    std::iter::successors(Some(first), move |domain| {
-        let (_, above) = domain.split_once('.').filter(|_| !is_address)?;
-        Some(above)
-    })
-}
-
-/// `/a`, `/a/b` and `/a/b/c` of `/a/b/c`.
-fn directories(path: &str) -> impl Iterator<Item = &str> {
-    let ends = path.match_indices('/').map(|(at, _)| at).filter(|at| *at > 0).chain(Some(path.len()));
-    ends.map(|end| &path[..end]).filter(|directory| directory.len() > 1).take(SEGMENTS_MAX)
 }
 
 /// An entry as it is looked up.
