@@ -29,6 +29,7 @@ mod ftp;
 mod gateway;
 mod handoff;
 mod host;
+mod http;
 mod interop;
 mod iptables;
 mod limits;

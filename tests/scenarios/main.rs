@@ -22,6 +22,7 @@ mod ftp;
 mod half_close;
 mod hand;
 mod handshake;
+mod http;
 mod icmp;
 mod immediate;
 mod local;

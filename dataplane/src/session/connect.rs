@@ -47,12 +47,11 @@ impl<N: Nic> Worker<N> {
         if matches!(target, proxy::Target::Address(_)) {
             asking.search = Search::default();
         }
-        asking.port_is_used = self.sessions.get(key).and_then(|session| session.server).is_some_and(|(server, _)| {
-            match target {
+        asking.port_is_used =
+            self.sessions.get(key).and_then(|session| session.server).is_some_and(|(server, _)| match target {
                 proxy::Target::Original => true,
                 proxy::Target::Address(address) => server == address,
-            }
-        });
+            });
         let mut side = self.server_side(now, &policy, &mut asking, target);
         if matches!(side, Err(Counter::TupleBusy)) && !asking.port_is_used {
             asking.port_is_used = true;

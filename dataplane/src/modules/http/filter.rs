@@ -1,4 +1,4 @@
-//! `url_filter:`, and the patterns of URLs that rules for servers have as well.
+//! `url_filter:`, and the patterns of URLs that rules for servers have as well; lists are read from files, with places of faults in them.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Actions, and the tables that name them: methods, statuses, servers, ports.
+//! Actions, and the tables that name them: methods, statuses, servers; ranges of ports, in Zorp's spelling, too.
 
 use std::ops::RangeInclusive;
 

@@ -1,4 +1,4 @@
-//! Tables of the operator's decisions: by method, by status, by server.
+//! Tables of the operator's decisions: what becomes of a method and of a status, and which server a request goes to.
 
 use std::net::SocketAddr;
 

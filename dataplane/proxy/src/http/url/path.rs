@@ -1,4 +1,4 @@
-//! Paths and queries: escapes and dot segments in their canonical form.
+//! Paths and queries: escapes and dot segments in their canonical form, or none where servers would read them in several ways.
 
 use super::{UrlFault, UrlRules};
 
