@@ -29,6 +29,7 @@ pub mod method;
 pub mod pages;
 pub mod policy;
 mod refuse;
+mod resolve;
 mod serving;
 pub mod settings;
 mod tunnel;

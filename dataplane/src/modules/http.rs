@@ -114,6 +114,16 @@ fn servers(settings: &mut Settings, mapping: &mut Mapping<'_>, faults: &mut Faul
     if let Some(node) = mapping.get("hosts") {
         settings.hosts = hosts(node, faults);
     }
+    if let Some(node) = mapping.get("resolver") {
+        let word = decode::text(node, "`resolver`", faults);
+        settings.resolver = word.and_then(|word| {
+            let found = address(word).or_else(|| Some(SocketAddr::new(word.parse().ok()?, 53)));
+            if found.is_none() {
+                faults.add(node.place.clone(), format!("`resolver` is `{word}`, ADDRESS or ADDRESS:PORT was expected"));
+            }
+            found
+        });
+    }
 }
 
 fn hosts(node: &Node, faults: &mut Faults) -> BTreeMap<String, std::net::IpAddr> {

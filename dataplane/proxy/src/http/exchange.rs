@@ -7,6 +7,7 @@
 //!
 //! Both bodies move at the same time once there is a response: a server may answer before it has read everything.
 
+use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -22,8 +23,10 @@ use super::message::{Form, Version};
 use super::method::Method;
 use super::policy::{Route, decide_request, decide_response};
 use super::refuse::Stop;
+use super::resolve::resolve;
 use super::serving::{Serving, Then, client_failed};
-use super::upstream::{self, NoServer};
+use super::upstream::NoServer;
+use super::url::Url;
 use crate::host::{ConnectError, Host, Level, Target};
 use crate::outcome::{Reason, Side};
 use crate::stream::{Chunk, Stream};
@@ -69,8 +72,7 @@ impl<H: Host> Serving<H> {
         {
             return Err(Stop::fault(Event::BodyLong));
         }
-        let target = upstream::target(&self.settings, route, &asked.request.url)
-            .map_err(|event| Stop::page(event, 502, Reason::ConnectUnreachable))?;
+        let target = self.target(route, &asked.request.url).await?;
         if asked.request.form == Form::Authority && !matches!(route, Route::Parent(_)) {
             return Ok(self.tunnel_to(target, access));
         }
@@ -105,6 +107,30 @@ impl<H: Host> Serving<H> {
 }
 
 impl<H: Host> Serving<H> {
+    /// The address of a route's server.
+    async fn target(&mut self, route: Route, url: &Url) -> Result<Target, Stop> {
+        let unresolved = |event| Stop::page(event, 502, Reason::ConnectUnreachable);
+        match route {
+            Route::Original => return Ok(Target::Original),
+            Route::Address(address) | Route::Parent(address) => return Ok(Target::Address(address)),
+            Route::Inband => {}
+        }
+        let known = self.resolved.as_ref().filter(|(name, _)| name == url.host()).map(|(_, address)| *address);
+        let listed = url.address().or_else(|| self.settings.hosts.get(url.host()).copied());
+        let address = match listed.or(known) {
+            Some(address) => address,
+            None => {
+                let resolver = self.settings.resolver.ok_or(Event::Unresolved).map_err(unresolved)?;
+                let ipv6 = self.info.client.is_ipv6();
+                let asked = resolve(&self.host, self.id, resolver, url.host(), ipv6).await;
+                let address = asked.map_err(unresolved)?;
+                self.resolved = Some((url.host().to_owned(), address));
+                address
+            }
+        };
+        Ok(Target::Address(SocketAddr::new(address, url.port())))
+    }
+
     /// A connection to the server; `true`: one that was there already.
     async fn server(&mut self, target: Target) -> Result<bool, Stop> {
         let Serving { upstream, host, id, client, .. } = self;

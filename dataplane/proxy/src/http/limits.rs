@@ -111,3 +111,12 @@ pub const RECORD_WORDS_MAX: usize = 256;
 
 /// Names in `hosts:` of a service; more are a name server's work.
 pub const HOSTS_MAX: usize = 4096;
+
+/// How long a resolver may take: a recursive one gives up after about as long.
+pub const RESOLVE_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes of a resolver's answer: a few dozen addresses with their aliases.
+pub const ANSWER_BYTES_MAX: usize = 8 << 10;
+
+/// Records of an answer that are looked at: chains of aliases have eight or so.
+pub const ANSWERS_MAX: usize = 64;

@@ -3,7 +3,7 @@
 //! The next request is read only when the one before is answered: what a client sends ahead waits in its stream. While
 //! nothing is asked, a session is this and no more; what an exchange needs is made for it and gone after it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(super) struct Serving<H: Host> {
     pub to_server: u64,
     pub to_client: u64,
     pub requests: u64,
+    /// The name that was looked up last, and its address.
+    pub resolved: Option<(String, IpAddr)>,
     /// When the session is over, whatever it does.
     pub end: Duration,
 }
@@ -75,7 +77,19 @@ impl<H: Host> Serving<H> {
         let Session { id, host, client, info } = session;
         let end = info.total.map_or(Duration::MAX, |total| host.now().saturating_add(total));
         let upstream = Upstream::new();
-        Serving { id, host, info, settings, client, upstream, to_server: 0, to_client: 0, requests: 0, end }
+        Serving {
+            id,
+            host,
+            info,
+            settings,
+            client,
+            upstream,
+            to_server: 0,
+            to_client: 0,
+            requests: 0,
+            resolved: None,
+            end,
+        }
     }
 
     pub(super) fn count(&self, event: Event) {

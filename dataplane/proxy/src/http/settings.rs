@@ -64,6 +64,8 @@ pub struct Settings {
     pub ports: Vec<RangeInclusive<u16>>,
     /// Names of servers that are known here.
     pub hosts: BTreeMap<String, IpAddr>,
+    /// Who knows the others' addresses; `None`: nobody is asked.
+    pub resolver: Option<SocketAddr>,
     /// What CONNECT may do.
     pub connect: Option<Connect>,
     /// Protocols that a connection may become, in small letters.
@@ -155,6 +157,7 @@ impl Default for Settings {
             otherwise: Otherwise::Original,
             ports: vec![80..=80, 443..=443],
             hosts: BTreeMap::new(),
+            resolver: None,
             connect: None,
             upgrade: Vec::new(),
             trailers: Trailers::Drop,

@@ -3,14 +3,10 @@
 //! What a server says while nothing is asked of it is no answer to what is asked next: its connection is closed.
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
 use super::event::Event;
-use super::policy::Route;
-use super::settings::Settings;
-use super::url::Url;
 use crate::host::{ConnectError, Host, Target};
 use crate::outcome::{Reason, Side};
 use crate::session::SessionId;
@@ -89,18 +85,6 @@ impl<S: Stream> Upstream<S> {
     pub(super) fn abort(&mut self) {
         if let Some(mut stream) = self.stream.take() {
             stream.abort();
-        }
-    }
-}
-
-/// The address of a route's server.
-pub(super) fn target(settings: &Settings, route: Route, url: &Url) -> Result<Target, Event> {
-    match route {
-        Route::Original => Ok(Target::Original),
-        Route::Address(address) | Route::Parent(address) => Ok(Target::Address(address)),
-        Route::Inband => {
-            let address = url.address().or_else(|| settings.hosts.get(url.host()).copied());
-            address.map(|address| Target::Address(SocketAddr::new(address, url.port()))).ok_or(Event::Unresolved)
         }
     }
 }

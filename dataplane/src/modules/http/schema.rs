@@ -52,6 +52,8 @@ struct HttpSection {
     ports: Option<OneOrMany>,
     /// Addresses of names that URLs may have.
     hosts: Option<BTreeMap<String, String>>,
+    /// Who is asked for addresses of names, over TCP; ADDRESS or ADDRESS:PORT.
+    resolver: Option<String>,
     /// CONNECT is permitted.
     connect: Option<ConnectSection>,
     /// Protocols that a connection may become: websocket.

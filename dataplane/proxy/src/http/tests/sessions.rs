@@ -170,6 +170,36 @@ fn a_proxy_goes_where_the_url_says_within_its_ports() {
     assert_eq!(ended.seen, whole, "a parent gets the absolute URL, and what is said to proxies");
 }
 
+#[test]
+fn a_name_is_looked_up_once_in_a_session() {
+    let settings = Settings {
+        permit_proxy_requests: true,
+        otherwise: Otherwise::Inband,
+        resolver: Some("10.0.0.53:53".parse().expect("it is an address")),
+        ..Settings::default()
+    };
+    let (Scene { mut world, seen, .. }, stream) = scene(settings, ok);
+    let (leg, mut resolver) = duplex(1000);
+    world.host().answer_related(crate::memory::ConnectAnswer::After(std::time::Duration::ZERO, Ok(leg)));
+    let _ = world.spawn(async move {
+        let Ok(Some(question)) = resolver.read().await else { return };
+        let mut answer = question.to_vec();
+        answer[4..10].copy_from_slice(&[0x81, 0x80, 0, 1, 0, 1]);
+        answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 10, 7, 7, 7]);
+        let len = answer.len() as u16 - 2;
+        answer[..2].copy_from_slice(&len.to_be_bytes());
+        let _ = resolver.send(Bytes::from(answer)).await;
+        resolver.shutdown();
+    });
+    let get = "GET http://www.example.com/ HTTP/1.1\r\nHost: www.example.com\r\n\r\n".repeat(2);
+    let heard = world.spawn(client(stream, vec![Bytes::from(get)], true));
+    world.run();
+    assert_eq!(statuses(&heard.take().expect("an end").0).0, ["200", "200"]);
+    assert_eq!(world.host().connected(), [(SessionId(7), Target::Address("10.7.7.7:80".parse().expect("one")))]);
+    assert_eq!(world.host().related_to().len(), 1);
+    assert_eq!(seen.take(), "GET / HTTP/1.1\r\nHost: www.example.com\r\n\r\n".repeat(2).as_bytes());
+}
+
 fn connect_settings(service: Option<&str>) -> Settings {
     Settings {
         permit_proxy_requests: true,
