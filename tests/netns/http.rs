@@ -170,7 +170,7 @@ fn reconfigure(world: &World, family: Family) {
       upgrade: websocket
       servers:
         - {{ methods: [PUT, DELETE, PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, LOCK, UNLOCK], server: \"{apache}\" }}
-      times: {{ request: 5s, body_grace: 5s }}
+      times: {{ request: 5s, body_grace: 5s, body_rate: 200000 }}
   cases: {{ proxy: http, accept: mirror }}
 "
     );
@@ -252,7 +252,7 @@ fn uploads(world: &World, web: &Web, family: Family) {
         ("/expected", &["-H", "Expect: 100-continue", "--expect100-timeout", "20"]),
         ("/chunked", &["-H", "Transfer-Encoding: chunked"]),
     ] {
-        let created = curl(world, &[&status, &["-T", &file], extra, &[&*to(name)]].concat());
+        let created = curl(world, &[&status[..], &["-T", &*file], extra, &[&*to(name)]].concat());
         assert_eq!(created, "201", "{name}: {}", web.said());
         let stored = fs::read(web.directory.join("www").join(&name[1..])).expect("Apache has stored it");
         assert!(stored == bytes, "{name}: {} bytes", stored.len());
@@ -275,7 +275,8 @@ fn methods_choose_servers(world: &World, web: &Web, family: Family) {
     assert!(listing.contains("/folder/page"), "{listing}");
     assert_eq!(method("DELETE", "/folder/", &[]), "204");
     // All over one connection of the client.
-    let words = ["-o", "/dev/null", "-w", "%{http_code} %{num_connects}\\n", &to("/index.html")];
+    let page_url = to("/index.html");
+    let words = ["-o", "/dev/null", "-w", "%{http_code} %{num_connects}\\n", &*page_url];
     let next = ["--next", "-sS", "-g", "-X", "PROPFIND", "-H", "Depth: 0"];
     let both = curl(world, &[&words[..], &next, &words[..], &["--next", "-sS", "-g"], &words[..]].concat());
     assert_eq!(both, "200 1\n207 0\n200 0\n");

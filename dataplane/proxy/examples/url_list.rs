@@ -36,7 +36,7 @@ fn main() {
     // Made beforehand: the look-up is measured, not the making of URLs.
     let asked: Vec<(String, String)> = (0..1_u64 << 18)
         .map(|number| {
-            let listed = mixed(number) % 2 == 0;
+            let listed = mixed(number).is_multiple_of(2);
             let at = mixed(number ^ 0xabcd) % entries;
             let name = mixed(if listed { at } else { at + entries });
             (format!("www.site{name:x}.example"), format!("/some/folder{}/page.html", at % 7))

@@ -104,7 +104,7 @@ fn servers(settings: &mut Settings, mapping: &mut Mapping<'_>, faults: &mut Faul
         Some(proxy::http::policy::Server::Inband) => settings.otherwise = Otherwise::Inband,
         Some(proxy::http::policy::Server::Parent(parent)) => settings.otherwise = Otherwise::Parent(parent),
         Some(proxy::http::policy::Server::Address(_)) => {
-            let place = mapping.place("server").cloned().unwrap_or_else(|| Place::file(&"".into()));
+            let place = mapping.place("server").cloned().unwrap_or_else(|| Place::file(""));
             faults.add_hint(place, "`server` is an address", "the service's `router` says which server is meant");
         }
     }

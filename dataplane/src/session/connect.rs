@@ -52,9 +52,11 @@ impl<N: Nic> Worker<N> {
                 proxy::Target::Original => true,
                 proxy::Target::Address(address) => server == address,
             });
+        let search = asking.search;
         let mut side = self.server_side(now, &policy, &mut asking, target);
         if matches!(side, Err(Counter::TupleBusy)) && !asking.port_is_used {
             asking.port_is_used = true;
+            asking.search = search;
             side = self.server_side(now, &policy, &mut asking, target);
         }
         if let Some(session) = self.sessions.get_mut(key) {

@@ -101,7 +101,7 @@ fn a_list_has_domains_and_directories() {
 fn a_list_is_what_a_plain_set_says() {
     let name = |n: u64| {
         let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-        if n % 3 == 0 { format!("h{mixed}.example/d{}", n % 7) } else { format!("h{mixed}.example") }
+        if n.is_multiple_of(3) { format!("h{mixed}.example/d{}", n % 7) } else { format!("h{mixed}.example") }
     };
     let names: std::collections::BTreeSet<String> = (0..5_000).map(name).collect();
     let list = List::parse(&names.iter().map(|name| format!("{name}\n")).collect::<String>()).expect("it is a list");
