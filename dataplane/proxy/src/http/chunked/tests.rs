@@ -2,6 +2,7 @@
 
 use super::{Chunked, Piece};
 use crate::http::event::Event;
+use crate::http::limits::TRAILER_FIELDS_MAX;
 
 fn decode(input: &[u8], piece: usize) -> Result<(Vec<u8>, usize), Event> {
     let (mut decoder, mut data, mut used) = (Chunked::new(), Vec::new(), 0);
@@ -45,4 +46,16 @@ fn trailers_are_fields() {
     }
     let trailers = decoder.trailers().expect("they are fields");
     assert_eq!(trailers.get_all("A").collect::<Vec<_>>(), [b"b", b"c"]);
+}
+
+#[test]
+fn trailers_are_few() {
+    let section = |fields: usize| format!("0\r\n{}\r\n", "A: b\r\n".repeat(fields));
+    for (fields, good) in [(TRAILER_FIELDS_MAX, true), (TRAILER_FIELDS_MAX + 1, false)] {
+        let (section, mut decoder, mut at) = (section(fields), Chunked::new(), 0);
+        while at < section.len() {
+            at += decoder.next(&section.as_bytes()[at..]).expect("it is well formed").0;
+        }
+        assert_eq!(decoder.trailers().is_ok(), good, "{fields}");
+    }
 }

@@ -362,3 +362,16 @@ fn a_service_bounds_requests() {
     assert_eq!(ended.heard, format!("{OK}{}", OK.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n")));
     assert_eq!(ended.host.counted(Event::RequestsMax), 1);
 }
+
+#[test]
+fn a_record_is_bounded() {
+    let long = "a".repeat(5000);
+    let says = format!("GET /{long} HTTP/1.1\r\nHost: a\r\nUser-Agent: {long}\r\nReferer: {long}\r\n\r\n");
+    let ended = serve(Settings::default(), &says, true, ok);
+    let records = ended.host.records();
+    let text = |name: &str| match records[0].fields.iter().find(|(known, _)| *known == name) {
+        Some((_, Value::Text(text))) => text.len(),
+        other => panic!("{name}: {other:?}"),
+    };
+    assert_eq!((text("url"), text("user_agent"), text("referer")), (2048, 256, 256));
+}

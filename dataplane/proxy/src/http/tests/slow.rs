@@ -8,6 +8,7 @@ use super::scene::{Said, Scene, client, message_end, said, scene, statuses};
 use crate::host::Host;
 use crate::http::Settings;
 use crate::http::event::Event;
+use crate::http::limits::LINGER_BYTES_MAX;
 use crate::outcome::Reason;
 use crate::stream::Stream;
 
@@ -153,4 +154,30 @@ fn the_session_has_a_total_time() {
     world.run();
     assert_eq!(outcome.take().map(|outcome| outcome.reason), Some(Reason::TotalTimeout));
     assert!(heard.take().expect("an end").1.is_some(), "it is reset");
+}
+
+#[test]
+fn a_closed_connection_is_read_on_for_a_while() {
+    let end = |endless: bool| {
+        let (Scene { mut world, outcome, .. }, mut stream) = scene(Settings::default(), ok);
+        let (host, done) = (world.host(), world.host());
+        let told = world.spawn(async move {
+            let _ = stream.send(Bytes::from("nonsense\r\n\r\n")).await;
+            let mut sent = 0_u64;
+            while endless && stream.send(Bytes::from(vec![b'x'; 1 << 12])).await.is_ok() {
+                sent += 1 << 12;
+            }
+            while !endless && !matches!(stream.read().await, Ok(None) | Err(_)) {}
+            host.sleep(10 * SECOND).await;
+            sent
+        });
+        world.run_until(9 * SECOND);
+        assert_eq!(outcome.take().map(|outcome| outcome.reason), Some(Reason::ClientViolation), "it has ended");
+        assert!(done.counted(Event::RequestLine) == 1);
+        world.run();
+        told.take().expect("it went on")
+    };
+    let sent = end(true);
+    assert!((LINGER_BYTES_MAX..LINGER_BYTES_MAX + (1 << 17)).contains(&sent), "{sent} bytes");
+    end(false);
 }
