@@ -185,6 +185,7 @@ impl<N: Nic> Worker<N> {
             client_zone: decision.client_zone,
             rule: decision.rule,
             search: Search::default(),
+            last_server: None,
             port_is_used: false,
         };
         let service = policy.service(service);

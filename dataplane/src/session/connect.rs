@@ -47,11 +47,7 @@ impl<N: Nic> Worker<N> {
         if matches!(target, proxy::Target::Address(_)) {
             asking.search = Search::default();
         }
-        asking.port_is_used =
-            self.sessions.get(key).and_then(|session| session.server).is_some_and(|(server, _)| match target {
-                proxy::Target::Original => true,
-                proxy::Target::Address(address) => server == address,
-            });
+        asking.last_server = self.sessions.get(key).and_then(|session| session.server).map(|(server, _)| server);
         let search = asking.search;
         let mut side = self.server_side(now, &policy, &mut asking, target);
         if matches!(side, Err(Counter::TupleBusy)) && !asking.port_is_used {
@@ -94,6 +90,7 @@ impl<N: Nic> Worker<N> {
             return Err(Counter::from(DropReason::ConnectedDirectly));
         }
         let next_hop = self.routes.lookup(target.ip()).ok_or(Counter::NoRoute)?;
+        asking.port_is_used |= asking.last_server == Some(target);
         let local = self.source(service, asking, target, &next_hop, nat.source)?;
         // A proxy may name a server of the other family, an entry a foreign address of it.
         if local.is_ipv4() != target.is_ipv4() {

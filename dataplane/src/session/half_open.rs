@@ -65,6 +65,7 @@ impl Decided {
             client_zone: self.zones.0,
             rule: self.rule,
             search: Search::default(),
+            last_server: None,
             port_is_used: false,
         }
     }

@@ -37,6 +37,8 @@ pub(crate) struct Asking {
     pub(crate) rule: Option<RuleRef>,
     /// Which of the router's servers were asked.
     pub(crate) search: Search,
+    /// The server that the session was connected to before.
+    pub(crate) last_server: Option<SocketAddr>,
     /// The client's port has served for a connection to this server: it is in TIME-WAIT there, or not yet closed.
     pub(crate) port_is_used: bool,
 }
@@ -54,6 +56,7 @@ impl Asking {
             client_zone: session.client_zone,
             rule: session.rule,
             search: session.search,
+            last_server: None,
             port_is_used: false,
         }
     }
