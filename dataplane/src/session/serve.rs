@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use control::mailbox::{FromCore, SessionSummary};
+use control::policy::Search;
 use proxy::{ConnectError, Outcome};
 use smallvec::SmallVec;
 use tcp::{Instant, Signals};
@@ -98,6 +99,10 @@ impl<N: Nic> Worker<N> {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.server_socket = None;
             }
+        }
+        // Who asks again begins again: the router's first server that is not down.
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.search = Search::default();
         }
         match self.connect_immediately(now, key, target) {
             Ok(_) => {
