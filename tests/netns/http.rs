@@ -20,29 +20,39 @@ const SLOW: &str = "100";
 /// Sessions at once.
 const CROWD: u64 = 500;
 
+type Scenario = fn(&World, &Web, Family);
+
+/// What holds without a gateway, too.
+const AS_WITHOUT: [(&str, Scenario); 5] = [
+    ("keep-alive", keep_alive),
+    ("heads and ranges", heads_and_ranges),
+    ("pipelining", pipelining),
+    ("websocket", websocket),
+    ("crowd", crowd),
+];
+
+const OURS: [(&str, Scenario); 3] =
+    [("uploads", uploads), ("methods choose servers", methods_choose_servers), ("what is refused", refused)];
+
+#[test]
+fn http_kernel_ipv4() {
+    play(Middle::Kernel, Family::V4, &[&AS_WITHOUT]);
+}
+
 #[test]
 fn http_programs_ipv4() {
-    programs(Family::V4);
+    play(Middle::AfPacket, Family::V4, &[&AS_WITHOUT, &OURS]);
 }
 
 #[test]
 fn http_programs_ipv6() {
-    programs(Family::V6);
+    play(Middle::AfPacket, Family::V6, &[&AS_WITHOUT, &OURS]);
 }
 
-fn programs(family: Family) {
-    let Some(world) = World::new(Middle::AfPacket) else { return };
+fn play(middle: Middle, family: Family, scenarios: &[&[(&str, Scenario)]]) {
+    let Some(world) = World::new(middle) else { return };
     let web = Web::start(&world, family);
-    for (name, scenario) in [
-        ("keep-alive", keep_alive as fn(&World, &Web, Family)),
-        ("heads and ranges", heads_and_ranges),
-        ("uploads", uploads),
-        ("methods choose servers", methods_choose_servers),
-        ("what is refused", refused),
-        ("pipelining", pipelining),
-        ("websocket", websocket),
-        ("crowd", crowd),
-    ] {
+    for (name, scenario) in scenarios.concat() {
         eprintln!("{name} ...");
         scenario(&world, &web, family);
     }
@@ -58,7 +68,9 @@ struct Web {
 
 impl Web {
     fn start(world: &World, family: Family) -> Web {
-        reconfigure(world, family);
+        if world.middle() != Middle::Kernel {
+            reconfigure(world, family);
+        }
         let directory = world.server.namespace.directory().join("web");
         for folder in ["www", "locks"] {
             fs::create_dir_all(directory.join(folder)).expect("the world's directory takes another");

@@ -22,8 +22,9 @@ pub(super) fn filter(node: &Node, reading: &mut Reading<'_>) -> Filter {
         let Some(mut mapping) = Mapping::new(node, "a rule of `url_filter`", reading.faults) else { continue };
         let patterns = patterns(&mut mapping, Some(reading.read_file), reading.faults);
         let sentence = sentence(&mut mapping, node, reading.faults);
+        let named = ["host", "exact", "prefix", "regex", "list"].iter().any(|key| mapping.place(key).is_some());
         mapping.finish(reading.faults);
-        if patterns.is_empty() {
+        if !named {
             let message = "a rule of `url_filter` is for no URL: one of `host`, `exact`, `prefix`, `regex` and `list` was expected";
             reading.faults.add(node.place.clone(), message);
         }
