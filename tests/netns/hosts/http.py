@@ -77,7 +77,7 @@ def slow(host, port, kind, count):
     """So many slow ones of a kind, kept up until the gateway ends each; an honest request every second meanwhile."""
     begin = {
         "head": b"GET / HTTP/1.1\r\nHost: web\r\nX: ",
-        "body": b"POST /index.html HTTP/1.1\r\nHost: web\r\nContent-Length: 100000\r\n\r\n",
+        "body": b"PUT /slow HTTP/1.1\r\nHost: web\r\nContent-Length: 100000\r\n\r\n",
         "reader": b"GET /large HTTP/1.1\r\nHost: web\r\n\r\n",
     }[kind]
     socks = []
