@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use super::limits::TIME_MAX;
 use crate::host::Host;
 
 /// What a step of work came to.
@@ -30,7 +31,7 @@ pub(super) async fn drive<H: Host, T>(host: &H, mut step: impl FnMut(&mut Contex
                 Step::Until(until) => until,
             };
             if rings.is_none_or(|at| until < at) {
-                timer.set(host.sleep(until.saturating_sub(now).max(GRAIN)));
+                timer.set(host.sleep(until.saturating_sub(now).clamp(GRAIN, TIME_MAX)));
                 rings = Some(until);
             }
             if timer.as_mut().poll(cx).is_pending() {
