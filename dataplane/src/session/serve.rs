@@ -31,7 +31,12 @@ impl<N: Nic> Worker<N> {
         };
         match leg {
             Leg::Client => {}
-            Leg::Server => self.server_ready(session, result),
+            // What becomes of a connection before is nothing to who waits for the present one.
+            Leg::Server => {
+                if self.sessions.get(session).is_some_and(|found| found.server_socket == Some(socket)) {
+                    self.server_ready(session, result);
+                }
+            }
             Leg::Related(number) => self.related_ready(self.shared.now.get(), session, number, result),
         }
     }
