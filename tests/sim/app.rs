@@ -57,11 +57,7 @@ pub enum Step {
     Exchange(Pattern, Pattern),
     /// Sends these words.
     Say(&'static str),
-<<<<<<< HEAD
-    /// Receives these words, and nothing else before them.
-=======
     /// Receives these very words.
->>>>>>> 1865d95 (HTTP: manual, scenarios, end-to-end tests with nginx, Apache and real clients)
     Hear(&'static str),
     /// Sends back what it receives, until the peer has finished.
     Echo,
@@ -172,20 +168,8 @@ impl App {
                 self.receive(receive, connection)?;
                 Ok(self.sent == send.len && self.received == receive.len)
             }
-<<<<<<< HEAD
-            Step::Say(words) => {
-                if connection.writable() == 0 {
-                    return Ok(false);
-                }
-                self.total.0 += words.len() as u64;
-                connection.write(Bytes::from_static(words.as_bytes()));
-                Ok(true)
-            }
-            Step::Hear(words) => self.hear(words.as_bytes(), connection),
-=======
             Step::Say(words) => Ok(self.say(words, connection)),
             Step::Hear(words) => self.hear(words, connection),
->>>>>>> 1865d95 (HTTP: manual, scenarios, end-to-end tests with nginx, Apache and real clients)
             Step::Echo => Ok(self.echo(connection)),
             Step::Sink => {
                 while let Some(bytes) = self.read(connection) {
@@ -244,17 +228,6 @@ impl App {
         Ok(())
     }
 
-<<<<<<< HEAD
-    fn hear(&mut self, words: &[u8], connection: &mut Connection<Bytes>) -> Result<bool, String> {
-        while let Some(wanted) = words.get(self.received as usize..).filter(|wanted| !wanted.is_empty()) {
-            let Some(mut bytes) = self.read(connection) else {
-                let finished = connection.peer_finished();
-                return if finished { Err("the peer has finished".to_owned()) } else { Ok(false) };
-            };
-            let rest = bytes.split_off(wanted.len().min(bytes.len()));
-            if !wanted.starts_with(&bytes) {
-                return Err(format!("heard {}", bytes.escape_ascii()));
-=======
     fn say(&mut self, words: &'static str, connection: &mut Connection<Bytes>) -> bool {
         while self.sent < words.len() as u64 && connection.writable() > 0 {
             let chunk = Bytes::from_static(&words.as_bytes()[self.sent as usize..]);
@@ -273,7 +246,6 @@ impl App {
             let rest = bytes.split_off(bytes.len().min(wanted.len()));
             if !wanted.starts_with(&bytes) {
                 return Err(format!("after {} bytes: {:?}", self.received, String::from_utf8_lossy(&bytes)));
->>>>>>> 1865d95 (HTTP: manual, scenarios, end-to-end tests with nginx, Apache and real clients)
             }
             self.received += bytes.len() as u64;
             self.total.1 += bytes.len() as u64;
@@ -281,14 +253,10 @@ impl App {
                 self.left_over.push_front(rest);
             }
         }
-<<<<<<< HEAD
-        Ok(true)
-=======
         if self.received < words.len() as u64 && connection.peer_finished() {
             return Err(format!("the peer has finished after {} of {} bytes", self.received, words.len()));
         }
         Ok(self.received == words.len() as u64)
->>>>>>> 1865d95 (HTTP: manual, scenarios, end-to-end tests with nginx, Apache and real clients)
     }
 
     fn echo(&mut self, connection: &mut Connection<Bytes>) -> bool {
