@@ -3,7 +3,7 @@
 //! How a session as a whole ends is a [`crate::Reason`]; this is what happens before. Each module lists its own events
 //! in its folder by `events!`, one line each; here they get one numbering for the host's counters.
 
-use crate::{detect, ftp, http, icap, script, tls};
+use crate::{detect, ftp, http, icap, plug, script, tls};
 
 /// Declares a module's events: variant, name, sentence for the operator, so that they cannot drift apart.
 macro_rules! events {
@@ -101,6 +101,7 @@ modules! {
     Detect detect
     Script script
     Icap icap
+    Plug plug
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub mod memory;
 pub mod module;
 pub mod outcome;
 pub mod plug;
+pub mod proxy_protocol;
 pub mod record;
 pub mod relay;
 pub mod script;

@@ -28,3 +28,9 @@ pub const IDLE_LOOKS: u32 = 8;
 
 /// But not more often than this, however short the idle time: one tick of the gateway's timers.
 pub const IDLE_LOOK_MIN: Duration = Duration::from_millis(1);
+
+/// Bytes that a rate saves up before it lets more pass: a full segment of an ordinary path.
+pub const GATE_QUANTUM: u64 = 1_460;
+
+/// And no wake-up sooner than this, however high the rate: one tick of the gateway's timers.
+pub const GATE_WAIT_MIN: Duration = Duration::from_millis(1);

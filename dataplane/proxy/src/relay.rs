@@ -5,17 +5,22 @@
 //!   has room, so a slow reader closes the sender's window and memory is what the two streams hold;
 //! - a FIN is passed on behind the bytes before it and leaves the other direction open;
 //! - a failure of one side ends the other, by a reset, behind the bytes before it, for at most [`RESET_LINGER_MAX`];
-//! - it ends by itself: idle, total and finish times are all in `Relay::deadline`.
+//! - it ends by itself: idle, total and finish times are all in `Relay::deadline`;
+//! - a direction with a [`Gate`] passes no more than that says; bytes that wait for their rate do not make a session idle.
 //!
 //! ```text
 //! each direction:  Open ──(FIN read: shut down)──→ Closing ──(acknowledged)──→ Closed      both Closed: Finished
 //! the relay:       Relaying ──(a side failed)──→ Flushing(to the other side) ──→ aborted
 //! ```
 
+mod gate;
+
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+pub use gate::{Gate, Rate};
 
 use crate::host::Host;
 use crate::limits::{FINISH_MAX, IDLE_LOOK_MIN, IDLE_LOOKS, RELAY_CHUNKS_PER_POLL_MAX, RESET_LINGER_MAX};
@@ -38,6 +43,9 @@ pub struct Relay<C: Stream, S: Stream<Chunk = C::Chunk>> {
     limits: Limits,
     to_server: Direction,
     to_client: Direction,
+    /// What each direction may pass, where that is limited.
+    gate_to_server: Option<Box<Gate>>,
+    gate_to_client: Option<Box<Gate>>,
     /// Set once a side has failed: what is left is to pass on what it said before.
     failure: Option<Failure>,
     /// When bytes last moved or were acknowledged.
@@ -69,13 +77,13 @@ enum DirectionState {
 #[derive(Clone, Copy, Debug)]
 struct Failure {
     side: Side,
-    error: StreamError,
+    reason: Reason,
     /// The other side hears of it by then at the latest.
     deadline: Duration,
 }
 
-/// Which side failed, and how.
-type Failed = (Side, StreamError);
+/// Which side has nothing to say any more, and why.
+type Failed = (Side, Reason);
 
 impl<C: Stream, S: Stream<Chunk = C::Chunk>> Relay<C, S> {
     /// A relay that has moved nothing yet.
@@ -86,11 +94,25 @@ impl<C: Stream, S: Stream<Chunk = C::Chunk>> Relay<C, S> {
             limits,
             to_server: Direction::default(),
             to_client: Direction::default(),
+            gate_to_server: None,
+            gate_to_client: None,
             failure: None,
             active: Duration::ZERO,
             unacknowledged: 0,
             looked: Duration::ZERO,
         }
+    }
+
+    /// With limits on what passes.
+    #[must_use]
+    pub fn with_gates(mut self, to_server: Option<Gate>, to_client: Option<Gate>) -> Self {
+        (self.gate_to_server, self.gate_to_client) = (to_server.map(Box::new), to_client.map(Box::new));
+        self
+    }
+
+    /// Did any byte have to wait for its rate?
+    fn has_waited(&self) -> bool {
+        [&self.gate_to_server, &self.gate_to_client].into_iter().flatten().any(|gate| gate.has_waited())
     }
 
     /// Relays to the end of the session. Dropping the future aborts both streams.
@@ -125,6 +147,9 @@ impl<C: Stream, S: Stream<Chunk = C::Chunk>> Relay<C, S> {
             self.client.abort();
             self.server.abort();
         }
+        if self.has_waited() {
+            host.count(crate::plug::event::Event::Throttled.into());
+        }
         Outcome { verdict: reason.verdict(), reason, to_server: self.to_server.bytes, to_client: self.to_client.bytes }
     }
 
@@ -134,9 +159,10 @@ impl<C: Stream, S: Stream<Chunk = C::Chunk>> Relay<C, S> {
             match self.relay(cx, now) {
                 Ok(false) => return Poll::Pending,
                 Ok(true) => return Poll::Ready(Reason::Finished),
-                Err((_, StreamError::Cut)) => return Poll::Ready(Reason::Cut),
-                Err((side, error)) => {
-                    self.failure = Some(Failure { side, error, deadline: now.saturating_add(RESET_LINGER_MAX) });
+                Err((_, Reason::Cut)) => return Poll::Ready(Reason::Cut),
+                Err((side, reason)) => {
+                    self.failure = Some(Failure { side, reason, deadline: now.saturating_add(RESET_LINGER_MAX) });
+                    self.hurry();
                 }
             }
         }
@@ -145,10 +171,15 @@ impl<C: Stream, S: Stream<Chunk = C::Chunk>> Relay<C, S> {
 
     /// Both directions once; `true` when both are closed.
     fn relay(&mut self, cx: &mut Context<'_>, now: Duration) -> Result<bool, Failed> {
-        let Relay { client, server, to_server, to_client, .. } = self;
+        let Relay { client, server, to_server, to_client, gate_to_server, gate_to_client, .. } = self;
         let before = (*to_server, *to_client);
-        pass(cx, client, server, to_server).map_err(|end| end.sides(Side::Client, Side::Server))?;
-        pass(cx, server, client, to_client).map_err(|end| end.sides(Side::Server, Side::Client))?;
+        for gate in [&mut *gate_to_server, &mut *gate_to_client].into_iter().flatten() {
+            gate.look_anew();
+        }
+        pass(cx, client, server, to_server, gate_to_server.as_deref_mut().map(|gate| (gate, now)))
+            .map_err(|end| end.sides(Side::Client, Side::Server))?;
+        pass(cx, server, client, to_client, gate_to_client.as_deref_mut().map(|gate| (gate, now)))
+            .map_err(|end| end.sides(Side::Server, Side::Client))?;
         if (*to_server, *to_client) != before {
             self.active = now;
         }
@@ -159,23 +190,41 @@ impl<C: Stream, S: Stream<Chunk = C::Chunk>> Relay<C, S> {
         }
         // Neither reading nor writing tells of a failure while the other side has no room.
         if let Poll::Ready(error) = self.client.poll_failed(cx) {
-            return Err((Side::Client, error));
+            return Err((Side::Client, Reason::failed(Side::Client, error)));
         }
         if let Poll::Ready(error) = self.server.poll_failed(cx) {
-            return Err((Side::Server, error));
+            return Err((Side::Server, Reason::failed(Side::Server, error)));
         }
         Ok(false)
+    }
+
+    /// The last bytes do not wait for their rate.
+    fn hurry(&mut self) {
+        for gate in [&mut self.gate_to_server, &mut self.gate_to_client].into_iter().flatten() {
+            gate.hurry();
+        }
+    }
+
+    /// When the next closed gate opens.
+    fn gates_open(&self) -> Option<Duration> {
+        [&self.gate_to_server, &self.gate_to_client].into_iter().flatten().filter_map(|gate| gate.closed_until()).min()
     }
 
     /// After a failure: the bytes that came before it go on, then the reason is told.
     fn flush_failed(&mut self, cx: &mut Context<'_>, now: Duration) -> Poll<Reason> {
         let Some(failure) = self.failure else { return Poll::Pending };
+        let Relay { client, server, to_server, to_client, gate_to_server, gate_to_client, .. } = self;
+        let gate = match failure.side {
+            Side::Client => gate_to_server.as_deref_mut(),
+            Side::Server => gate_to_client.as_deref_mut(),
+        };
+        let gate = gate.map(|gate| (gate, now));
         let delivered = match failure.side {
-            Side::Client => deliver(cx, &mut self.client, &mut self.server, &mut self.to_server),
-            Side::Server => deliver(cx, &mut self.server, &mut self.client, &mut self.to_client),
+            Side::Client => deliver(cx, client, server, to_server, gate),
+            Side::Server => deliver(cx, server, client, to_client, gate),
         };
         if delivered.is_ready() || now >= failure.deadline {
-            return Poll::Ready(Reason::failed(failure.side, failure.error));
+            return Poll::Ready(failure.reason);
         }
         Poll::Pending
     }
@@ -209,18 +258,23 @@ impl<C: Stream, S: Stream<Chunk = C::Chunk>> Relay<C, S> {
         let idle = self.active.saturating_add(quiet_max);
         let look = self.looked.saturating_add((quiet_max / IDLE_LOOKS).max(IDLE_LOOK_MIN));
         let quiet = if self.unacknowledged > 0 { idle.min(look) } else { idle };
+        let quiet = self.gates_open().map_or(quiet, |open| quiet.min(open));
         self.limits.end.map_or(quiet, |end| quiet.min(end))
     }
 
     /// Why it is over now, if it is.
     fn expired(&mut self, now: Duration) -> Option<Reason> {
         if let Some(failure) = self.failure {
-            return (failure.deadline <= now).then(|| Reason::failed(failure.side, failure.error));
+            return (failure.deadline <= now).then_some(failure.reason);
         }
         if self.limits.end.is_some_and(|end| end <= now) {
             return Some(Reason::TotalTimeout);
         }
         self.look(now);
+        if self.gates_open().is_some() {
+            // Bytes are there: it is the service that lets them wait.
+            self.active = now;
+        }
         if now.saturating_sub(self.active) < self.quiet_max() {
             return None;
         }
@@ -232,16 +286,22 @@ impl<C: Stream, S: Stream<Chunk = C::Chunk>> Relay<C, S> {
 enum End {
     From(StreamError),
     To(StreamError),
+    /// Neither: the direction has passed all that it may.
+    UsedUp,
 }
 
 impl End {
     fn sides(self, from: Side, to: Side) -> Failed {
         match self {
-            End::From(error) => (from, error),
-            End::To(error) => (to, error),
+            End::From(error) => (from, Reason::failed(from, error)),
+            End::To(error) => (to, Reason::failed(to, error)),
+            End::UsedUp => (from, Reason::ServiceLimit),
         }
     }
 }
+
+/// A direction's gate, if it has one, and the time.
+type GateNow<'a> = Option<(&'a mut Gate, Duration)>;
 
 /// One direction: bytes, then the FIN, then its acknowledgement; returns when it has to wait.
 fn pass<F: Stream, T: Stream<Chunk = F::Chunk>>(
@@ -249,8 +309,9 @@ fn pass<F: Stream, T: Stream<Chunk = F::Chunk>>(
     from: &mut F,
     to: &mut T,
     direction: &mut Direction,
+    gate: GateNow<'_>,
 ) -> Result<(), End> {
-    if direction.state == DirectionState::Open && move_chunks(cx, from, to, direction)?.is_ready() {
+    if direction.state == DirectionState::Open && move_chunks(cx, from, to, direction, gate)?.is_ready() {
         to.shutdown();
         direction.state = DirectionState::Closing;
     }
@@ -269,6 +330,7 @@ fn move_chunks<F: Stream, T: Stream<Chunk = F::Chunk>>(
     from: &mut F,
     to: &mut T,
     direction: &mut Direction,
+    mut gate: GateNow<'_>,
 ) -> Result<Poll<()>, End> {
     for _ in 0..RELAY_CHUNKS_PER_POLL_MAX {
         match to.poll_writable(cx) {
@@ -277,7 +339,11 @@ fn move_chunks<F: Stream, T: Stream<Chunk = F::Chunk>>(
         };
         match from.poll_read(cx) {
             Poll::Ready(chunk) => {
-                let Some(chunk) = chunk.map_err(End::From)? else { return Ok(Poll::Ready(())) };
+                let Some(mut chunk) = chunk.map_err(End::From)? else { return Ok(Poll::Ready(())) };
+                if let Some((gate, now)) = &mut gate {
+                    let Some(part) = part(from, chunk, gate, *now, direction)? else { return Ok(Poll::Pending) };
+                    chunk = part;
+                }
                 direction.bytes += chunk.len() as u64;
                 to.write(chunk).map_err(End::To)?;
             }
@@ -288,17 +354,40 @@ fn move_chunks<F: Stream, T: Stream<Chunk = F::Chunk>>(
     Ok(Poll::Pending)
 }
 
+/// What of a chunk may pass now, if anything; the rest is put back. An end where nothing more may.
+fn part<F: Stream>(
+    from: &mut F,
+    mut chunk: F::Chunk,
+    gate: &mut Gate,
+    now: Duration,
+    direction: &mut Direction,
+) -> Result<Option<F::Chunk>, End> {
+    if gate.is_used_up() && !chunk.is_empty() {
+        // Nothing more is read of this direction; what it passed is delivered.
+        direction.state = DirectionState::Closing;
+        return Err(End::UsedUp);
+    }
+    if !gate.is_open(now) {
+        from.unread(chunk);
+        return Ok(None);
+    }
+    let pass = chunk.split_to(gate.pass(chunk.len()));
+    from.unread(chunk);
+    Ok(Some(pass))
+}
+
 /// What a failed stream still has to say; ready when the other has it, or cannot have it.
 fn deliver<F: Stream, T: Stream<Chunk = F::Chunk>>(
     cx: &mut Context<'_>,
     from: &mut F,
     to: &mut T,
     direction: &mut Direction,
+    gate: GateNow<'_>,
 ) -> Poll<()> {
     if direction.state == DirectionState::Open {
-        match move_chunks(cx, from, to, direction) {
+        match move_chunks(cx, from, to, direction, gate) {
             Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(())) | Err(End::From(_)) => {}
+            Ok(Poll::Ready(())) | Err(End::From(_) | End::UsedUp) => {}
             Err(End::To(_)) => return Poll::Ready(()),
         }
     }
