@@ -137,12 +137,13 @@ impl<N: Nic> Worker<N> {
         // One that is used up with its flow has nothing more to say about it.
         let link = entry.filter(|(flags, _)| !flags.contains(Flags::ONCE)).map(|(_, link)| link);
         match self.policy.service(service).proxy() {
-            Some(Proxy::Plug) => {}
+            // What a plug limits or says first is for streams.
+            Some(Proxy::Plug) if crate::modules::takes_datagrams(self.policy.service(service)) => {}
             Some(Proxy::Handoff) => {
                 let served = Served::new(&self.policy, service, listener, decision, [link, None]);
                 return self.open_to_program(now, key, arrival, decision, (Box::new(served), local));
             }
-            Some(Proxy::Module(_)) | None => return self.counters.count(DropReason::NoProxyForProtocol),
+            Some(Proxy::Plug | Proxy::Module(_)) | None => return self.counters.count(DropReason::NoProxyForProtocol),
         }
         let leg = match self.datagram_leg(now, &key, (service, listener), decision) {
             Ok(leg) => leg,

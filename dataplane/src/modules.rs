@@ -4,9 +4,11 @@
 //! section into the proxy's own settings, all faults with their places. Settings are read once per load and shared by
 //! all cores; a session finds its own by the policy that it keeps.
 
+mod detect;
 mod ftp;
 mod http;
 mod plug;
+mod script;
 mod tls;
 
 use std::sync::Arc;
@@ -28,6 +30,7 @@ const KINDS: &[ModuleKind] = &[
     ModuleKind { name: "ftp", names_servers: true },
     ModuleKind { name: "tls", names_servers: false },
     ModuleKind { name: "http", names_servers: true },
+    ModuleKind { name: "detect", names_servers: false },
 ];
 
 impl Modules for Proxies {
@@ -41,6 +44,7 @@ impl Modules for Proxies {
             "ftp" => ftp::read(section, reading),
             "tls" => tls::read(section, reading),
             "http" => http::read(section, reading),
+            "detect" => detect::read(section, reading),
             _ => None,
         }
     }
@@ -51,6 +55,7 @@ impl Modules for Proxies {
             "ftp" => Some(ftp::schema()),
             "tls" => Some(tls::schema()),
             "http" => Some(http::schema()),
+            "detect" => Some(detect::schema()),
             _ => None,
         }
     }
@@ -70,6 +75,12 @@ pub(crate) fn of(service: &Service) -> Option<Module> {
         None => return None,
     };
     Some(Module { service: Arc::from(service.name.as_str()), settings })
+}
+
+/// Whether a service relays datagrams: a plug that would do nothing with them.
+pub(crate) fn takes_datagrams(service: &Service) -> bool {
+    service.proxy() == Some(Proxy::Plug)
+        && of(service).is_some_and(|module| matches!(module.settings, Settings::Plug(plug) if plug.takes_datagrams()))
 }
 
 #[cfg(test)]

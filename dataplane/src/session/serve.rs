@@ -95,6 +95,14 @@ impl<N: Nic> Worker<N> {
                 proxy::Target::Address(address) => remote == Some(address),
             };
             if same && !let_go {
+                // A proxy that gave up waiting and asks again waits for the same one.
+                let asked = self.shared.sockets.borrow().get(socket).map(|s| s.connection.state());
+                if asked == Some(tcp::State::SynSent)
+                    && let Some(session) = self.sessions.get_mut(key)
+                {
+                    session.connecting = Some(reply);
+                    return;
+                }
                 return reply.fill(Ok(socket));
             }
             // What the proxy let go of finishes on its own, as it was told to; what it never wanted has no end else.
