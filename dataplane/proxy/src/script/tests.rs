@@ -1,5 +1,7 @@
 //! Scripts at each of their hooks; what they cannot do, whatever they try; how they fail.
 
+mod manual;
+
 use std::sync::Arc;
 use std::time::Duration;
 
