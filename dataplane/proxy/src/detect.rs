@@ -17,6 +17,7 @@
 
 mod client;
 pub mod event;
+pub mod fuzz;
 pub mod limits;
 mod peek;
 mod server;

@@ -7,42 +7,15 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::event::Event;
+use super::fuzz::{all, name, pieces, session};
 use super::limits::{CHUNKS_MAX, CLIENT_BYTES_MAX, METHOD_MAX, REQUEST_LINE_MAX, SERVER_BYTES_MAX};
-use super::{Settings, SniRule, run};
-use crate::host::{ConnectError, Host};
-use crate::memory::{ConnectAnswer, MemoryStream, World, duplex};
-use crate::module::Module;
+use super::{Settings, run};
+use crate::memory::{ConnectAnswer, World, duplex};
 use crate::outcome::{Outcome, Reason};
-use crate::record::Value;
 use crate::session::{Session, SessionId, SessionInfo};
 use crate::stream::Stream;
-use crate::tls::names::Names;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-fn name(name: &str) -> Option<Arc<str>> {
-    Some(name.into())
-}
-
-/// All detectors.
-fn all() -> Settings {
-    Settings {
-        http: name("http"),
-        tls: name("tls"),
-        sni: vec![SniRule {
-            names: Names::new([".bank.example"]).expect("it is a name"),
-            except: Some(Names::new(["ads.bank.example"]).expect("it is a name")),
-            service: "bank".into(),
-        }],
-        ssh: name("ssh"),
-        ftp: name("ftp"),
-        smtp: name("smtp"),
-        pop3: name("pop3"),
-        imap: name("imap"),
-        default: None,
-        timeout: 5 * SECOND,
-    }
-}
 
 /// Only what is found by the client's words.
 fn of_clients() -> Settings {
@@ -63,81 +36,6 @@ pub(super) fn hello(name: &str, record: usize) -> Vec<u8> {
     let records =
         message.chunks(record).map(|part| [&[22, 3, 1][..], &(part.len() as u16).to_be_bytes(), part].concat());
     records.collect::<Vec<_>>().concat()
-}
-
-/// What a session came to.
-#[derive(Debug, PartialEq)]
-struct Result {
-    service: Option<String>,
-    reason: Reason,
-    at_server: Vec<u8>,
-    at_client: Vec<u8>,
-    took: Duration,
-    connects: usize,
-}
-
-/// A client that says these pieces and a server that says those, each a tick after the one before.
-fn session(settings: Settings, port: u16, client_says: &[&[u8]], server_says: Option<&[&[u8]]>) -> Result {
-    let mut world = World::new();
-    for service in ["http", "tls", "bank", "ssh", "ftp", "smtp", "pop3", "imap", "other"] {
-        let settings = crate::module::Settings::Plug(Arc::default());
-        world.host().add_module(Module { service: service.into(), settings });
-    }
-    let (client, client_leg) = duplex(1 << 20);
-    let (server_leg, server) = duplex(1 << 20);
-    match server_says {
-        Some(_) => world.host().answer_connect(ConnectAnswer::After(Duration::ZERO, Ok(server_leg))),
-        None => {
-            for _ in 0..2 {
-                world.host().answer_connect(ConnectAnswer::After(Duration::ZERO, Err(ConnectError::Refused)));
-            }
-        }
-    }
-    let info = SessionInfo {
-        client: "192.168.1.5:40000".parse().expect("an address"),
-        original_destination: format!("10.0.0.9:{port}").parse().expect("an address"),
-        service: "any".into(),
-        client_zone: None,
-        server_zone: None,
-        interface: "intra".into(),
-        idle: 60 * SECOND,
-        total: None,
-    };
-    let session = Session { id: SessionId(7), host: world.host(), client: client_leg, info };
-    let outcome = world.spawn(async move { run(session, Arc::new(settings)).await });
-    let at_client = world.spawn(talk(world.host(), client, owned(client_says)));
-    let at_server = world.spawn(talk(world.host(), server, owned(server_says.unwrap_or_default())));
-    world.run_until(30 * SECOND);
-    let (took, records) = (world.now(), world.host().records());
-    let service = records.first().and_then(|record| {
-        record.fields.iter().find(|(name, _)| *name == "service").map(|(_, value)| match value {
-            Value::Text(text) => text.to_string(),
-            other => format!("{other:?}"),
-        })
-    });
-    let outcome: Outcome = outcome.take().expect("it is over");
-    let connects = world.host().connected().len();
-    let (at_server, at_client) = (at_server.take().unwrap_or_default(), at_client.take().unwrap_or_default());
-    Result { service, reason: outcome.reason, at_server, at_client, took, connects }
-}
-
-fn owned(pieces: &[&[u8]]) -> Vec<Bytes> {
-    pieces.iter().map(|piece| Bytes::copy_from_slice(piece)).collect()
-}
-
-/// Says its pieces, finishes a while later, and hears to the end.
-async fn talk(host: impl Host, mut stream: MemoryStream, pieces: Vec<Bytes>) -> Vec<u8> {
-    for piece in pieces {
-        let _ = stream.send(piece).await;
-        host.sleep(Duration::from_micros(1)).await;
-    }
-    host.sleep(10 * SECOND).await;
-    stream.shutdown();
-    let mut heard = Vec::new();
-    while let Ok(Some(chunk)) = stream.read().await {
-        heard.extend_from_slice(&chunk);
-    }
-    heard
 }
 
 #[test]
@@ -316,25 +214,14 @@ fn a_client_that_goes_away_ends_it() {
 proptest! {
     /// Whatever either side says, in whatever pieces: the same service, and not a byte lost.
     #[test]
-    fn pieces_do_not_matter(
+    fn whatever_is_said(
         said in prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..60),
             "(GET|P O|SSH-|EHLO|\u{16}\u{3}\u{1}|220|\r\n)[ -~]{0,20}( HTTP/1.1)?\r\n".prop_map(String::into_bytes),
         ],
         answered in "(220|\\+OK|\\* OK|SSH-|HTTP/1.1 200)?[ -~]{0,20}\r\n".prop_map(String::into_bytes),
-        cuts in (0..60_usize, 0..60_usize),
+        piece in 1..30_usize,
     ) {
-        let settings = || Settings { default: name("other"), ..all() };
-        let whole = session(settings(), 80, &[&said], Some(&[]));
-        let (first, second) = said.split_at(cuts.0.min(said.len()));
-        let pieces = session(settings(), 80, &[first, second], Some(&[]));
-        prop_assert_eq!(&whole.service, &pieces.service);
-        prop_assert_eq!(&whole.at_server, &said);
-        prop_assert_eq!(&pieces.at_server, &said);
-        let whole = session(settings(), 80, &[], Some(&[&answered]));
-        let (first, second) = answered.split_at(cuts.1.min(answered.len()));
-        let pieces = session(settings(), 80, &[], Some(&[first, second]));
-        prop_assert_eq!(&whole.service, &pieces.service);
-        prop_assert_eq!(&pieces.at_client, &answered);
+        pieces(&said, &answered, piece);
     }
 }

@@ -129,7 +129,7 @@ pub(super) fn of_route(values: &MultiValue, port: u16) -> Result<Option<Target>,
 
 /// Accepted or denied in the words that all hooks have.
 fn plain(values: &MultiValue) -> Option<Answer> {
-    match values.get(0) {
+    match values.front() {
         None | Some(Value::Nil | Value::Boolean(true)) => Some(Answer::Accept),
         Some(Value::Boolean(false)) => Some(Answer::Deny { why: text(values.get(1)) }),
         _ if word(values).as_deref() == Some(b"deny") => Some(Answer::Deny { why: text(values.get(1)) }),
@@ -138,7 +138,7 @@ fn plain(values: &MultiValue) -> Option<Answer> {
 }
 
 fn word(values: &MultiValue) -> Option<Vec<u8>> {
-    values.get(0).and_then(Value::as_string).map(|word| word.as_bytes().to_vec())
+    values.front().and_then(Value::as_string).map(|word| word.as_bytes().to_vec())
 }
 
 fn text(value: Option<&Value>) -> String {
@@ -149,7 +149,7 @@ fn text(value: Option<&Value>) -> String {
 }
 
 fn unknown(values: &MultiValue, expected: &str) -> String {
-    let found = match (word(values), values.get(0)) {
+    let found = match (word(values), values.front()) {
         (Some(word), _) => format!("`{}`", line(&word)),
         (None, Some(other)) => format!("a {}", other.type_name()),
         (None, None) => "nothing".to_owned(),

@@ -14,7 +14,7 @@ fn by_lua(lua: &Lua, text: &[u8], pattern: &[u8]) -> Result<Option<Vec<String>>,
     let find: mlua::Function = lua.load("return string.find").eval().expect("it is there");
     let args = (lua.create_string(text).expect("room"), lua.create_string(pattern).expect("room"));
     let values: MultiValue = find.call(args).map_err(|_| ())?;
-    if values.get(0).is_none_or(Value::is_nil) {
+    if values.front().is_none_or(Value::is_nil) {
         return Ok(None);
     }
     Ok(Some(values.iter().map(show).collect()))
