@@ -20,6 +20,7 @@ mod capture;
 mod closing;
 mod crowd;
 mod datagrams;
+mod detect;
 mod entries;
 mod expert;
 mod fidelity;
