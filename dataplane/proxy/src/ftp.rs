@@ -59,7 +59,14 @@ use crate::session::Session;
 use crate::stream::{Ends, Stream};
 
 /// Serves a session to its end.
-pub async fn run<H: Host>(session: Session<H>, settings: Arc<Settings>) -> Outcome {
+pub async fn run<H: Host>(mut session: Session<H>, settings: Arc<Settings>) -> Outcome {
+    let script = match crate::script::start(&mut session, settings.script.as_ref()) {
+        Ok(script) => script,
+        Err(reason) => {
+            session.client.abort();
+            return Outcome::unserved(reason);
+        }
+    };
     let Session { id, host, client, info } = session;
     host.count(Event::Sessions.into());
     let idle = settings.idle.min(info.idle);
@@ -67,6 +74,7 @@ pub async fn run<H: Host>(session: Session<H>, settings: Arc<Settings>) -> Outco
     let mut talk = Talk {
         id,
         host: host.clone(),
+        script,
         watch: Rc::clone(&watch),
         client: Control::new(client, settings.line_max),
         server: None,

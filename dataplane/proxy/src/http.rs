@@ -30,6 +30,7 @@ pub mod pages;
 pub mod policy;
 mod refuse;
 mod resolve;
+mod scripted;
 mod serving;
 pub mod settings;
 mod tunnel;
@@ -49,13 +50,21 @@ pub use url::{Scheme, Url, UrlFault, UrlRules, canonical_host};
 use crate::host::Host;
 use crate::outcome::{Outcome, Reason};
 use crate::session::Session;
+use crate::stream::Stream;
 use event::Event;
 use refuse::Stop;
 use serving::{Next, Serving, Then};
 
 /// Serves a session to its end.
-pub async fn run<H: Host>(session: Session<H>, settings: Arc<Settings>) -> Outcome {
-    let mut serving = Serving::new(session, settings);
+pub async fn run<H: Host>(mut session: Session<H>, settings: Arc<Settings>) -> Outcome {
+    let script = match crate::script::start(&mut session, settings.script.as_ref()) {
+        Ok(script) => script,
+        Err(reason) => {
+            session.client.abort();
+            return Outcome::unserved(reason);
+        }
+    };
+    let mut serving = Serving::new(session, settings, script);
     loop {
         // What an exchange needs is on the heap, and only while there is one.
         let then = match serving.next().await {

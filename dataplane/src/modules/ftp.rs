@@ -19,6 +19,7 @@ use proxy::ftp::known::NEVER;
 use proxy::ftp::limits::{LINE_SETTABLE, REPLY_LINES_SETTABLE};
 use proxy::ftp::policy::{Action, Class, Feature, Policy, Replies};
 use proxy::ftp::settings::{ActivePort, Data, DataMode, NamedServer};
+use proxy::script::Hook;
 
 pub(super) use schema::schema;
 
@@ -45,6 +46,10 @@ pub(super) fn read(section: Option<&Node>, reading: &mut Reading<'_>) -> Option<
         let mut mapping = Mapping::new(node, "`ftp`", reading.faults)?;
         if let Some(node) = mapping.get("tls") {
             settings.tls = tls::read(node, reading);
+        }
+        if let Some(node) = mapping.get("script") {
+            let hooks = [Hook::Session, Hook::Route, Hook::Command];
+            settings.script = super::script::read(node, "`script`", &hooks, reading);
         }
         let faults = &mut *reading.faults;
         policy(&mut settings.policy, &mut mapping, faults);

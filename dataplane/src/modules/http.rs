@@ -21,6 +21,7 @@ use control::modules::{ModuleSettings, Reading};
 use proxy::http::pages::Pages;
 use proxy::http::policy::{Strict, StrictAction};
 use proxy::http::{Connect, HeadLimits, Otherwise, Scheme, Settings, Trailers, UrlRules, canonical_host, limits};
+use proxy::script::Hook;
 
 pub(super) use schema::schema;
 
@@ -88,6 +89,10 @@ fn policy(settings: &mut Settings, mapping: &mut Mapping<'_>, reading: &mut Read
     let strict = [("off", None), ("drop", Some(StrictAction::Drop)), ("reject", Some(StrictAction::Refuse))];
     let strict = mapping.get("strict").and_then(|node| decode::choice(node, "`strict`", &strict, reading.faults));
     settings.strict = strict.flatten().map(|action| Strict { action });
+    if let Some(node) = mapping.get("script") {
+        let hooks = [Hook::Session, Hook::Route, Hook::Request, Hook::Response];
+        settings.script = super::script::read(node, "`script`", &hooks, reading);
+    }
     if let Some(node) = mapping.get("url_filter") {
         settings.filter = filter::filter(node, reading);
     }

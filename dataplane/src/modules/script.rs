@@ -130,3 +130,8 @@ pub(super) fn schema() -> serde_json::Value {
         ]
     })
 }
+
+/// The same within a schema that is made of types.
+pub(super) fn schema_in(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::Schema::try_from(schema()).unwrap_or_default()
+}

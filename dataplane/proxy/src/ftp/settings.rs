@@ -19,6 +19,8 @@ use crate::tls::ends::{ToClient, ToServer};
 pub struct Settings {
     /// Which commands, replies and features pass.
     pub policy: Policy,
+    /// Decides about sessions, their servers, and commands.
+    pub script: Option<Arc<crate::script::Settings>>,
     /// Where the client says which server it wants; `None`: by the address it connects to.
     pub login: Option<NamedServer>,
     /// Bytes of a line.
@@ -162,6 +164,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             policy: Policy::default(),
+            script: None,
             login: None,
             line_max: limits::LINE,
             reply_lines_max: limits::REPLY_LINES,

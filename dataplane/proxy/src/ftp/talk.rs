@@ -14,6 +14,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::command::{Command, CommandError};
 use super::control::{Control, ControlError};
 use super::event::Event;
@@ -31,6 +33,7 @@ use super::watch::Watch;
 use super::{feat, limits};
 use crate::host::{ConnectError, Host, Level, Target};
 use crate::outcome::{Reason, Side};
+use crate::script::{Answer, view};
 use crate::session::{SessionId, SessionInfo};
 use crate::stream::{Ends, Stream};
 
@@ -38,6 +41,7 @@ use crate::stream::{Ends, Stream};
 pub(super) struct Talk<H: Host> {
     pub(super) id: SessionId,
     pub(super) host: H,
+    pub(super) script: crate::script::Script,
     pub(super) info: SessionInfo,
     pub(super) settings: Arc<Settings>,
     pub(super) watch: std::rc::Rc<Watch>,
@@ -65,6 +69,11 @@ pub(super) struct Talk<H: Host> {
 pub(super) struct Over {
     pub(super) reason: Reason,
     pub(super) words: Option<Reply>,
+}
+
+/// The script failed, or said no to the session.
+fn script_failed(reason: Reason) -> Over {
+    Over { reason, words: Some(Reply::new(421, "The session is not permitted by the gateway")) }
 }
 
 impl From<Reason> for Over {
@@ -110,7 +119,8 @@ impl<H: Host> Talk<H> {
                 self.state = State::Login;
             }
             None => {
-                self.connect(Target::Original).await?;
+                let target = self.script.route(&self.host).map_err(script_failed)?;
+                self.connect(target).await?;
                 self.relay_replies(Known::Greeting.name(), Some(Known::Greeting)).await?;
                 if self.state == State::Greeting {
                     return Err(Reason::Finished.into());
@@ -223,8 +233,10 @@ impl<H: Host> Talk<H> {
                 return Err(Over { reason: Reason::PolicyAborted, words });
             }
         }
-        // The hook of `script` for commands: it sees `command` and the user, may set the argument, deny or abort. What it sets is
-        // checked below like what the client said.
+        // What the script sets is checked below like what the client said.
+        if let Some((code, text)) = self.script_command(&mut command)? {
+            return self.refuse(code, &text).await;
+        }
         if let Some(known) = command.known() {
             if let Err(Refusal { code, text }) = syntax::check(known, &mut command, &self.settings) {
                 let anonymous_only = known == Known::User && code == 530;
@@ -239,6 +251,29 @@ impl<H: Host> Talk<H> {
             }
         }
         self.in_turn(command).await
+    }
+
+    /// What the script makes of a command: an answer in the server's place, if it wants one. Passwords are not shown to it.
+    fn script_command(&mut self, command: &mut Command) -> Result<Option<(u16, String)>, Over> {
+        if !self.script.wants_command() {
+            return Ok(None);
+        }
+        let secret = command.is_secret();
+        let mut view = view::Command {
+            verb: command.name().to_owned(),
+            argument: if secret { Bytes::new() } else { Bytes::copy_from_slice(command.argument()) },
+            user: (!self.user.is_empty()).then(|| self.user.clone()),
+            ..view::Command::default()
+        };
+        let (code, text) = match self.script.command(&self.host, &mut view).map_err(script_failed)? {
+            Answer::Accept if !view.changed.argument => return Ok(None),
+            Answer::Accept if !secret && command.set_argument(&view.argument).is_ok() => return Ok(None),
+            Answer::Accept => return Err(script_failed(Reason::ScriptFailed)),
+            Answer::Deny { .. } => (550, "Command is not permitted by the gateway".to_owned()),
+            Answer::Reject { code, text } => (code, text),
+        };
+        self.host.count(Event::CommandsDenied.into());
+        Ok(Some((code, text)))
     }
 
     /// Has a command its turn?

@@ -4,5 +4,6 @@ mod anything;
 mod control;
 mod data;
 mod peer;
+mod scripted;
 mod tls;
 mod violations;

@@ -63,8 +63,9 @@ impl<H: Host> Serving<H> {
             return Err(Stop::page(Event::ShortOfMemory, 503, Reason::ServiceLimit));
         }
         // Scripts look at requests here, before the policy: what they make of one is decided like any other.
+        let chosen = self.script_request(asked)?;
         let route = match decide_request(&self.settings, &mut asked.request) {
-            Ok(route) => route,
+            Ok(route) => chosen.map_or(route, Route::Address),
             Err(refusal) => return Err(Stop::policy(refusal, asked)),
         };
         if let (Body::Length(length), Some(max)) = (asked.body, self.settings.request_body_max)
@@ -111,7 +112,7 @@ impl<H: Host> Serving<H> {
     async fn target(&mut self, route: Route, url: &Url) -> Result<Target, Stop> {
         let unresolved = |event| Stop::page(event, 502, Reason::ConnectUnreachable);
         match route {
-            Route::Original => return Ok(Target::Original),
+            Route::Original => return self.script_route(),
             Route::Address(address) | Route::Parent(address) => return Ok(Target::Address(address)),
             Route::Inband => {}
         }
@@ -257,6 +258,7 @@ impl<H: Host> Serving<H> {
         let switched = answered.response.status == 101 && answered.hop.upgrade.is_some();
         if !switched {
             // Scripts look at responses here, and scanners at what they will bring: nothing has been passed yet.
+            self.script_response(asked, &mut answered.response)?;
             decide_response(&self.settings, &asked.request, &mut answered.response)
                 .map_err(|refusal| Stop { goes_on: false, ..Stop::policy(refusal, asked) })?;
         }

@@ -20,6 +20,7 @@ use super::url::Scheme;
 use crate::host::{Host, Target};
 use crate::limits::RESET_LINGER_MAX;
 use crate::outcome::{Outcome, Reason, Side};
+use crate::script::Script;
 use crate::session::{Session, SessionId, SessionInfo};
 use crate::stream::{Chunk, Stream, StreamError};
 
@@ -31,6 +32,7 @@ pub(super) struct Serving<H: Host> {
     pub settings: Arc<Settings>,
     pub client: H::Stream,
     pub upstream: Upstream<H::Stream>,
+    pub script: Script,
     /// Bytes passed on.
     pub to_server: u64,
     pub to_client: u64,
@@ -73,7 +75,7 @@ pub(super) enum Next {
 }
 
 impl<H: Host> Serving<H> {
-    pub(super) fn new(session: Session<H>, settings: Arc<Settings>) -> Serving<H> {
+    pub(super) fn new(session: Session<H>, settings: Arc<Settings>, script: Script) -> Serving<H> {
         let Session { id, host, client, info } = session;
         let end = info.total.map_or(Duration::MAX, |total| host.now().saturating_add(total));
         let upstream = Upstream::new();
@@ -84,6 +86,7 @@ impl<H: Host> Serving<H> {
             settings,
             client,
             upstream,
+            script,
             to_server: 0,
             to_client: 0,
             requests: 0,

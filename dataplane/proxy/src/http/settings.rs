@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::body::Trailers;
@@ -16,6 +17,7 @@ use super::method::Method;
 use super::pages::Pages;
 use super::policy::{Action, HeaderRules, MethodRules, RouteRule, StatusRules, Strict};
 use super::url::{Scheme, UrlRules};
+use crate::script;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -78,6 +80,8 @@ pub struct Settings {
     pub forwarded_for: bool,
     /// Pages for what did not work.
     pub pages: Pages,
+    /// Decides about sessions, servers, requests and responses.
+    pub script: Option<Arc<script::Settings>>,
 }
 
 /// How long things may take.
@@ -164,6 +168,7 @@ impl Default for Settings {
             via: None,
             forwarded_for: false,
             pages: Pages::default(),
+            script: None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod cases;
 mod requests;
 mod responses;
 mod scene;
+mod scripted;
 mod sessions;
 mod slow;
 

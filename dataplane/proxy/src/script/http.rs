@@ -13,9 +13,10 @@ use super::limits::{HEADERS_MAX, VALUE_BYTES_MAX};
 use super::view::{Changed, Headers, Request, Response};
 
 /// Headers that say where a message ends or how it travels.
-const FRAMING: [&[u8]; 8] = [
+const FRAMING: [&[u8]; 9] = [
     b"connection",
     b"content-length",
+    b"expect",
     b"keep-alive",
     b"proxy-connection",
     b"te",
@@ -30,6 +31,11 @@ impl UserData for Held<Request> {
         fields.add_field_method_set("method", |_, this, method: LuaString| {
             let method = token("method", &method.as_bytes())?;
             let mut request = this.get_mut()?;
+            // RFC 9112, §6.3: their responses end where no others do.
+            let framed = |method: &[u8]| method == b"HEAD" || method == b"CONNECT";
+            if framed(&request.method) || framed(&method) {
+                return Err(Error::runtime("no method becomes HEAD or CONNECT, and these become no other"));
+            }
             (request.method, request.changed.method) = (method, true);
             Ok(())
         });
@@ -76,6 +82,9 @@ impl UserData for Held<Response> {
                 return Err(Error::runtime("a status that is set is 200 to 599, and none without a body"));
             }
             let mut response = this.get_mut()?;
+            if !(200..=599).contains(&response.status) || matches!(response.status, 204 | 205 | 304) {
+                return Err(Error::runtime("a response without a body stays one"));
+            }
             (response.status, response.changed.status) = (status, true);
             Ok(())
         });
@@ -129,6 +138,7 @@ fn header_methods<T: Message, M: UserDataMethods<Held<T>>>(methods: &mut M) {
         room(headers)
     });
     methods.add_method("add_header", |_, this, (name, value): (LuaString, LuaString)| {
+        once(&name.as_bytes())?;
         let (name, value) = line(&name.as_bytes(), &value.as_bytes())?;
         let mut message = this.get_mut()?;
         let (headers, changed) = message.headers_mut();
@@ -137,6 +147,7 @@ fn header_methods<T: Message, M: UserDataMethods<Held<T>>>(methods: &mut M) {
         room(headers)
     });
     methods.add_method("remove_header", |_, this, name: LuaString| {
+        once(&name.as_bytes())?;
         let name = header_name(&name.as_bytes())?;
         let mut message = this.get_mut()?;
         let (headers, changed) = message.headers_mut();
@@ -152,6 +163,7 @@ fn strings<'a>(lua: &Lua, values: impl Iterator<Item = &'a Bytes>) -> Result<Vec
 
 fn line(name: &[u8], value: &[u8]) -> Result<(Bytes, Bytes)> {
     // RFC 9110 §5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous"
+    let value = value.trim_ascii();
     let bad = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
     if value.len() > VALUE_BYTES_MAX || value.iter().any(bad) {
         return Err(Error::runtime("a header's value has no control characters and at most 8 KiB"));
@@ -168,6 +180,14 @@ fn header_name(name: &[u8]) -> Result<Bytes> {
         )));
     }
     Ok(token)
+}
+
+/// RFC 9112, §3.2: a server answers a request without a Host, or with two, by 400.
+fn once(name: &[u8]) -> Result<()> {
+    if name.eq_ignore_ascii_case(b"host") {
+        return Err(Error::runtime("there is one `Host`: it can be set, not added or removed"));
+    }
+    Ok(())
 }
 
 /// RFC 9110 §5.6.2.

@@ -17,6 +17,9 @@ pub(crate) fn schema() -> Value {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct FtpSection {
+    /// Lua that decides about sessions, their servers, and commands: see SCRIPT.md.
+    #[schemars(schema_with = "super::super::script::schema_in")]
+    script: Option<Value>,
     /// Which commands pass where they are not listed; default full.
     class: Option<ClassWord>,
     /// What becomes of single commands; `*` is for those that are not listed.

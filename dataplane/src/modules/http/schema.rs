@@ -16,6 +16,9 @@ pub(crate) fn schema() -> Value {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct HttpSection {
+    /// Lua that decides about sessions, servers, requests and responses: see SCRIPT.md.
+    #[schemars(schema_with = "super::super::script::schema_in")]
+    script: Option<Value>,
     /// Requests as to a server, as to a proxy, or both; default transparent.
     mode: Option<Mode>,
     /// The scheme of what servers are asked for; default https at port 443, else http.
