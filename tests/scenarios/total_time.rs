@@ -20,6 +20,7 @@ fn a_session_ends_after_its_total_time_whatever_moves() {
     // One that has said all in time is not touched.
     town.world.get_mut(town.server).tcp.listen(80, &[Step::Echo, Step::Finish]);
     town.world.connect(town.client, "10.0.0.2:80", &[Step::Exchange(bytes, bytes), Step::Finish, Step::AwaitFinish]);
+    town.world.run(Duration::from_secs(15));
     town.world.settle(LONG);
     let mut reasons: Vec<(u64, &str)> = town
         .world

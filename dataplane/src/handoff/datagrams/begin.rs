@@ -1,4 +1,5 @@
-//! A flow that a program begins, and datagrams of our own making.
+//! A flow that a program begins: as whom, whether it may, and by which port; and how a datagram of our own making leaves,
+//! whole or in fragments.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

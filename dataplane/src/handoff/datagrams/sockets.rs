@@ -1,4 +1,5 @@
-//! The sockets of datagrams that programs have, and which flow is whose.
+//! The sockets of datagrams that programs have: where each stands, whether it listens, how much its program has room for,
+//! and which flows are its own. All of it is bounded by the thread that opens them, and by the flow table.
 
 use std::net::SocketAddr;
 
