@@ -41,9 +41,14 @@ impl<N: Nic> Worker<N> {
         let Some(flow) = self.exceptions.flows.get_mut(local) else { return };
         let ended = flow.phase == Phase::Reset;
         (flow.phase, flow.generation, flow.expires) = (Phase::Cut, generation, now + limits::LOCAL_CUT);
-        let (interface, from_wire) = (flow.interface, flow.from_wire);
-        let ends =
-            [(Direction::Original, flow.source, flow.destination), (Direction::Reply, flow.destination, flow.source)];
+        let from_wire = flow.from_wire;
+        let device = flow.translation.map_or(flow.interface, |translation| translation.device);
+        // Each end is spoken to as it knows the other.
+        let (heard_from, heard_at) = flow.translation.map_or((flow.source, flow.destination), |translation| {
+            let leaves = translation.leaves(Direction::Original);
+            (leaves.source, leaves.destination)
+        });
+        let ends = [(Direction::Original, flow.source, flow.destination), (Direction::Reply, heard_at, heard_from)];
         let (acknowledged, protocol) = (flow.acknowledged, flow.protocol);
         self.shared.wheel.borrow_mut().set(flow.expires, Timer::Local(local));
         if protocol != PROTOCOL_TCP || ended {
@@ -54,9 +59,9 @@ impl<N: Nic> Worker<N> {
             let reset = reset_at(seq, other.port(), end.port());
             let ip = IpOut::new(other.ip(), end.ip());
             if (says == Direction::Original) == from_wire {
-                self.send_reset(now, interface, &ip, &reset);
+                self.send_reset(now, device, &ip, &reset);
             } else {
-                self.reset_program(interface, &ip, &reset);
+                self.reset_program(device, &ip, &reset);
             }
         }
     }
@@ -92,7 +97,8 @@ impl<N: Nic> Worker<N> {
         } else {
             (self.policy.decide_output(&asked, entry.as_ref(), memory, &mut NoTrace), Verdict::Forward)
         };
-        decision.verdict == wanted && decision.nat == Nat::default()
+        // One that is as it was said must not become another's on its way.
+        decision.verdict == wanted && (decision.nat == Nat::default() || flow.translation.is_some())
     }
 
     /// Tells a program that its connection is over, in the name of its other end.

@@ -6,8 +6,8 @@
 //! translation. A program's packet that leaves translated is routed by us, for the kernel has resolved the neighbour of
 //! another destination; its answers go to the device that it came from.
 //!
-//! Left out, counted by name: destinations that lead from a program back to the gateway, and fragments of the kernel,
-//! whose ports only the first one has.
+//! Left out, counted by name: destinations that lead from a program back to the gateway, and datagrams in fragments,
+//! which are not cut again once they are translated.
 
 use std::net::IpAddr;
 
@@ -33,12 +33,12 @@ pub(super) struct Translation {
     /// What arrives in each direction, from the wire or from the kernel.
     arrives: [Ends; 2],
     /// Whose device the kernel hears it by.
-    device: InterfaceId,
+    pub(super) device: InterfaceId,
 }
 
 impl Translation {
     /// What leaves in a direction.
-    fn leaves(&self, direction: Direction) -> Ends {
+    pub(super) fn leaves(&self, direction: Direction) -> Ends {
         self.arrives[direction.reversed() as usize].reversed()
     }
 
