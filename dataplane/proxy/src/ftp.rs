@@ -2,7 +2,8 @@
 //!
 //! Files in the order of events: a `line` comes from a `control` connection, becomes a `command`, one that is `known` or
 //! not; `policy`, `syntax` and `state` say whether it goes on; `talk` gives it to `prepare` (PORT, PASV …), `security` (AUTH,
-//! PROT …), `feat`, `transfer` with its `channel`, or passes it on; `reply` is what comes back. `login` is for clients that
+//! PROT …), `feat`, `transfer` with its `channel`, or passes it on; `exchange` is what is said and heard meanwhile, `reply` what comes
+//! back. `login` is for clients that
 //! name their server, `watch` ends what takes too long.
 //!
 //! What must hold:
@@ -19,6 +20,7 @@ pub mod channel;
 pub mod command;
 pub mod control;
 pub mod event;
+mod exchange;
 pub mod feat;
 pub mod known;
 pub mod limits;
