@@ -67,8 +67,8 @@ fn name(node: &Node, what: &str, hands_on_to: &mut HandsOn, faults: &mut Faults)
 /// One of the rules for names.
 fn rule(node: &Node, hands_on_to: &mut HandsOn, faults: &mut Faults) -> Option<SniRule> {
     let mut mapping = Mapping::new(node, "a rule of `sni`", faults)?;
-    let names = mapping.require("match", node, faults).and_then(|node| self::names(node, "`match`", faults));
-    let except = mapping.get("except").map(|node| self::names(node, "`except`", faults));
+    let matched = mapping.require("match", node, faults).and_then(|node| names(node, "`match`", faults));
+    let except = mapping.get("except").map(|node| names(node, "`except`", faults));
     let service = mapping.require("service", node, faults);
     let service = service.and_then(|node| name(node, "service", hands_on_to, faults));
     mapping.finish(faults);
@@ -76,7 +76,7 @@ fn rule(node: &Node, hands_on_to: &mut HandsOn, faults: &mut Faults) -> Option<S
         Some(except) => Some(except?),
         None => None,
     };
-    Some(SniRule { names: names?, except, service: service? })
+    Some(SniRule { names: matched?, except, service: service? })
 }
 
 /// A set of names.

@@ -3,6 +3,7 @@
 //! A script is compiled and its outermost chunk run once, here: what is wrong with it is a fault of the configuration, with
 //! the line in its file. `script: FILE` is short for `script: { file: FILE }`.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use control::config::tree::{Node, Value};
 use control::faults::{Faults, Place};
 use control::modules::Reading;
 use proxy::script::{Hook, Settings, limits};
+use schemars::{Schema, SchemaGenerator};
 use serde_json::json;
 
 /// Reads it, for a proxy that calls these hooks.
@@ -131,7 +133,19 @@ pub(super) fn schema() -> serde_json::Value {
     })
 }
 
-/// The same within a schema that is made of types.
-pub(super) fn schema_in(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::Schema::try_from(schema()).unwrap_or_default()
+/// The value's shape within a schema that is made of types.
+pub(super) struct ScriptSection;
+
+impl schemars::JsonSchema for ScriptSection {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Script".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        Schema::try_from(schema()).unwrap_or_default()
+    }
 }

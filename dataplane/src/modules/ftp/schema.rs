@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde_json::Value;
 
+use super::super::script::ScriptSection;
+
 /// The section's shape.
 pub(crate) fn schema() -> Value {
     schemars::schema_for!(FtpSection).to_value()
@@ -18,8 +20,7 @@ pub(crate) fn schema() -> Value {
 #[schemars(deny_unknown_fields)]
 struct FtpSection {
     /// Lua that decides about sessions, their servers, and commands: see SCRIPT.md.
-    #[schemars(schema_with = "super::super::script::schema_in")]
-    script: Option<Value>,
+    script: Option<ScriptSection>,
     /// Which commands pass where they are not listed; default full.
     class: Option<ClassWord>,
     /// What becomes of single commands; `*` is for those that are not listed.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde_json::Value;
 
+use super::super::script::ScriptSection;
+
 /// The section's shape.
 pub(crate) fn schema() -> Value {
     schemars::schema_for!(HttpSection).to_value()
@@ -17,8 +19,7 @@ pub(crate) fn schema() -> Value {
 #[schemars(deny_unknown_fields)]
 struct HttpSection {
     /// Lua that decides about sessions, servers, requests and responses: see SCRIPT.md.
-    #[schemars(schema_with = "super::super::script::schema_in")]
-    script: Option<Value>,
+    script: Option<ScriptSection>,
     /// Requests as to a server, as to a proxy, or both; default transparent.
     mode: Option<Mode>,
     /// The scheme of what servers are asked for; default https at port 443, else http.
