@@ -42,7 +42,9 @@ fn add_section(schema: &mut Value, name: &str, section: Value) {
         if let Some(Value::Object(definitions)) = definitions {
             all.extend(definitions.into_iter().map(|(word, shape)| (format!("{name}.{word}"), shape)));
         }
-        if let Some(Value::Object(keys)) = all.get_mut("ServiceSection").and_then(|service| service.get_mut("properties")) {
+        if let Some(Value::Object(keys)) =
+            all.get_mut("ServiceSection").and_then(|service| service.get_mut("properties"))
+        {
             keys.insert(name.to_owned(), Value::Object(section));
         }
     }

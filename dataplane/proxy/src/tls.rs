@@ -76,6 +76,8 @@ pub struct Settings {
     pub learning: Option<pins::Learning>,
     /// Who gets what was decrypted.
     pub stack: Option<Stack>,
+    /// Decides about sessions, their servers, and ClientHellos.
+    pub script: Option<Arc<crate::script::Settings>>,
     /// The time of certificates, shared by `to_client` and `to_server`.
     pub clock: clock::Clock,
 }

@@ -12,6 +12,7 @@ use control::config::decode::{self, Mapping};
 use control::config::tree::{Node, Value};
 use control::faults::{Faults, Place};
 use control::modules::{ModuleSettings, Reading};
+use proxy::script::Hook;
 use proxy::tls::certificates::Own;
 use proxy::tls::clock::Clock;
 use proxy::tls::ends::{Oldest, ToClient, ToServer};
@@ -75,7 +76,8 @@ fn settings(node: &Node, reading: &mut Reading<'_>, hands_on_to: &mut Vec<(Strin
         let message = "`tls` speaks with servers, and trusts none: name `authorities` under `verify`";
         faults.add(node.place.clone(), message);
     }
-    let settings = Settings {
+    let script = section.get("script");
+    let mut settings = Settings {
         encryption,
         rules: rules?,
         not_tls: choice(&mut section, "not_tls", &[("deny", NotTls::Deny), ("pass", NotTls::Pass)], faults),
@@ -91,9 +93,14 @@ fn settings(node: &Node, reading: &mut Reading<'_>, hands_on_to: &mut Vec<(Strin
         truncation: choice(&mut section, "truncation", TRUNCATIONS, faults),
         learning: learning(&mut section, encryption, faults),
         stack: stack(&mut section, faults, hands_on_to),
+        script: None,
         clock,
     };
     section.finish(faults);
+    if let Some(node) = script {
+        let hooks = [Hook::Session, Hook::Route, Hook::Hello];
+        settings.script = super::script::read(node, "`script`", &hooks, reading);
+    }
     Some(settings)
 }
 

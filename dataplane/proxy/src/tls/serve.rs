@@ -16,11 +16,12 @@ use self::report::Report;
 use super::event::Event;
 use super::handshake::within;
 use super::hello::{Broken, Hello, Peek};
-use super::policy::{Action, Decision, Known, OTHERWISE};
+use super::policy::{Action, Decision, EchKind, Known, OTHERWISE};
 use super::{Encryption, NotTls, Settings, limits};
-use crate::host::{Host, Level, Target};
+use crate::host::{Host, Level};
 use crate::outcome::{Outcome, Reason, Side};
 use crate::relay::{Limits, Relay};
+use crate::script::{Script, TlsAnswer, view};
 use crate::session::{Session, SessionId, SessionInfo};
 use crate::stream::{Chunk, Stream};
 
@@ -30,6 +31,7 @@ struct Serving<H: Host> {
     host: H,
     info: SessionInfo,
     settings: Arc<Settings>,
+    script: Script,
     began: Duration,
     report: Report,
 }
@@ -52,12 +54,19 @@ impl End {
 }
 
 /// Serves a session to its end.
-pub(super) async fn run<H: Host>(session: Session<H>, settings: Arc<Settings>) -> Outcome {
+pub(super) async fn run<H: Host>(mut session: Session<H>, settings: Arc<Settings>) -> Outcome {
+    let script = match crate::script::start(&mut session, settings.script.as_ref()) {
+        Ok(script) => script,
+        Err(reason) => {
+            session.client.abort();
+            return Outcome::unserved(reason);
+        }
+    };
     let Session { id, host, mut client, info } = session;
     host.count(Event::Sessions.into());
     settings.clock.set(host.wall_clock());
     let began = host.now();
-    let mut serving = Serving { id, host, info, settings, began, report: Report::default() };
+    let mut serving = Serving { id, host, info, settings, script, began, report: Report::default() };
     let decided = serving.decide(&mut client).await;
     match decided {
         Ok((Action::Splice, _)) => serving.splice(client).await,
@@ -94,7 +103,10 @@ impl<H: Host> Serving<H> {
             None => return Ok((Action::Splice, None)),
         };
         self.report.hello(&hello, settings.rules.ech(&hello));
-        // A script's word about the hello belongs here, before the rules: splice, bump, or deny.
+        if let Some(action) = self.scripted(&hello)? {
+            self.report.decided(action, "script");
+            return Ok((action, Some(hello)));
+        }
         let info = self.info.clone();
         let known = Known { info: &info, hello: Some(&hello), certificate: None };
         let mut decision = settings.rules.decide(&known);
@@ -114,6 +126,33 @@ impl<H: Host> Serving<H> {
             return Ok((Action::Splice, Some(hello)));
         }
         Ok((Action::Bump, Some(hello)))
+    }
+
+    /// The script's word about a ClientHello, which goes before the rules'; none: they decide.
+    fn scripted(&self, hello: &Hello) -> Result<Option<Action>, End> {
+        if !self.script.wants_hello() {
+            return Ok(None);
+        }
+        let view = view::Hello {
+            sni: hello.server_name().map(str::to_owned),
+            alpn: hello.alpn().iter().map(|protocol| String::from_utf8_lossy(protocol).into_owned()).collect(),
+            version: hello.version(),
+            ja3: hello.ja3(),
+            ja4: hello.ja4().to_string(),
+            ech: self.settings.rules.ech(hello) == EchKind::Real,
+        };
+        let failed = |reason| End::alert(reason, AlertDescription::InternalError);
+        match self.script.hello(&self.host, &view).map_err(failed)? {
+            TlsAnswer::AsConfigured => Ok(None),
+            TlsAnswer::Deny { .. } => Err(End::alert(Reason::PolicyDenied, AlertDescription::AccessDenied)),
+            TlsAnswer::Bump => Ok(Some(Action::Bump)),
+            TlsAnswer::Splice if self.settings.encryption == Encryption::TwoSided => Ok(Some(Action::Splice)),
+            TlsAnswer::Splice => {
+                let text = format_args!("the script would splice, and TLS is on one side only");
+                self.host.log(self.id, Level::Error, text);
+                Err(failed(Reason::ScriptFailed))
+            }
+        }
     }
 
     /// The ClientHello, put back to be read again; `None`: it is none, and the client is passed on.
@@ -176,7 +215,8 @@ impl<H: Host> Serving<H> {
 
     /// The server's connection, unless the client goes away first.
     async fn connect(&self, client: &mut H::Stream) -> Result<H::Stream, End> {
-        let connected = with_client(client, self.host.connect(self.id, Target::Original)).await?;
+        let target = self.script.route(&self.host).map_err(End::reset)?;
+        let connected = with_client(client, self.host.connect(self.id, target)).await?;
         connected.map_err(|error| {
             let reason = Reason::from(error);
             self.host.log(self.id, Level::Info, format_args!("no server: {}", reason.sentence()));

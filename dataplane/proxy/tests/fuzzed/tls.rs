@@ -127,6 +127,7 @@ fn all_settings() -> Vec<Arc<Settings>> {
             truncation: Truncation::Mirror,
             learning: None,
             stack: None,
+            script: None,
             clock,
         })
     };

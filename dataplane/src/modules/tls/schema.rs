@@ -5,6 +5,8 @@
 use schemars::JsonSchema;
 use serde_json::Value;
 
+use super::super::script::ScriptSection;
+
 /// The section's shape.
 pub(crate) fn schema() -> Value {
     schemars::schema_for!(TlsSection).to_value()
@@ -14,6 +16,8 @@ pub(crate) fn schema() -> Value {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct TlsSection {
+    /// Lua that decides about sessions, their servers, and ClientHellos: see SCRIPT.md.
+    script: Option<ScriptSection>,
     /// Which sides speak TLS; default two_sided.
     encryption: Option<EncryptionWord>,
     /// What becomes of connections; the first rule that matches decides.

@@ -63,6 +63,7 @@ impl Scene {
             truncation: Truncation::Mirror,
             learning: None,
             stack: None,
+            script: None,
             clock,
         }
     }
@@ -758,4 +759,62 @@ fn a_truncated_answer_is_truncated_for_the_client_too() {
         };
         assert_eq!((heard, reason), expected, "{truncation:?}");
     }
+}
+
+#[test]
+fn a_script_splices_bumps_and_denies() {
+    let scene = Scene::new();
+    let lua = r#"function hello(s, h)
+          assert(h.version == "1.3" and h.ja4:sub(1, 4) == "t13d" and #h.ja3 > 0 and not h.ech)
+          if h.sni == "a.example" then return "bump" end
+          if h.sni == "b.example" then return "splice" end
+          if h.sni == "c.example" then return "deny", "not this one" end
+          while true do end
+        end"#;
+    let script = crate::script::Settings::new("test", lua, 1 << 20, 100_000).expect("it is good");
+    // The rules alone would refuse all of them.
+    let rules = rules(vec![], Action::Terminate);
+    let with = |encryption| Settings {
+        rules: Rules {
+            rules: vec![Rule { name: "1".into(), matches: sni("never.example"), action: Action::Bump }],
+            ..rules.clone()
+        },
+        script: Some(Arc::new(script.clone())),
+        encryption,
+        ..scene.settings()
+    };
+    let settings = Arc::new(with(Encryption::TwoSided));
+    let told = |name: &str, settings: &Arc<Settings>| {
+        let mut world = World::new();
+        let (mut at_client, client_leg) = duplex(WINDOW);
+        let (server_leg, mut at_server) = duplex(WINDOW);
+        world.host().answer_connect(ConnectAnswer::After(Duration::ZERO, Ok(server_leg)));
+        let mut hello = Vec::new();
+        client(client_config(&[], &[&TLS13], &[]), name).write_tls(&mut hello).expect("a Vec takes all");
+        let outcome = serve(&mut world, client_leg, settings);
+        let said = hello.clone();
+        let _ = world.spawn(async move {
+            let _ = at_client.send(Bytes::from(said)).await;
+            at_client.shutdown();
+            while let Ok(Some(_)) = at_client.read().await {}
+        });
+        let heard = world.spawn(async move {
+            let first = at_server.read().await;
+            at_server.shutdown();
+            while let Ok(Some(_)) = at_server.read().await {}
+            first.ok().flatten().unwrap_or_default().to_vec()
+        });
+        world.run();
+        (
+            heard.take().unwrap_or_default() == hello,
+            outcome.take().expect("it is over").reason,
+            world.host().counted(Event::Spliced),
+        )
+    };
+    assert_eq!(told("b.example", &settings), (true, Reason::Finished, 1));
+    assert_eq!(told("c.example", &settings), (false, Reason::PolicyDenied, 0));
+    assert_eq!(told("d.example", &settings), (false, Reason::ScriptFailed, 0));
+    let (same, _, spliced) = told("a.example", &settings);
+    assert_eq!((same, spliced), (false, 0), "the server gets a hello of ours");
+    assert_eq!(told("b.example", &Arc::new(with(Encryption::ClientOnly))).1, Reason::ScriptFailed);
 }
