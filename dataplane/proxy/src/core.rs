@@ -9,6 +9,8 @@
 pub struct Core {
     /// Minted certificates, and what is known to be pinned.
     pub tls: crate::tls::Shared,
+    /// What scanners can do, and how many connections they have.
+    pub(crate) icap: crate::icap::Shared,
     /// States of scripts.
     pub(crate) scripts: crate::script::Engines,
 }

@@ -78,6 +78,6 @@ fn words(headers: &Headers, name: &str) -> String {
     headers.get(name).map(|value| cut(&String::from_utf8_lossy(value), RECORD_WORDS_MAX)).unwrap_or_default()
 }
 
-fn cut(text: &str, max: usize) -> String {
+pub(super) fn cut(text: &str, max: usize) -> String {
     text[..text.floor_char_boundary(max)].to_owned()
 }

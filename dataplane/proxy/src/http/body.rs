@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::chunked::{Chunked, Piece};
+use super::chunked::Piece;
 use super::event::Event;
 use super::head::Body;
 use super::headers::Headers;
 use super::limits::COPY_BELOW;
+use super::source::Source;
 use crate::limits::RELAY_CHUNKS_PER_POLL_MAX;
 use crate::stream::{Chunk, Stream, StreamError};
 
@@ -48,6 +49,8 @@ pub(super) enum BodyError {
     From(StreamError),
     /// Its receiver's stream failed.
     To(StreamError),
+    /// The scanner between them did not do what it should.
+    Scanner(crate::icap::Event),
 }
 
 /// Whom a body waits for.
@@ -84,14 +87,6 @@ pub(super) struct Pump {
     waited: (Duration, Duration),
 }
 
-#[derive(Debug)]
-enum Source {
-    None,
-    Length(u64),
-    Chunked(Box<Chunked>),
-    UntilClose,
-}
-
 impl Pump {
     /// A pump for a head and a body of at most `max` bytes.
     pub(super) fn new(
@@ -102,15 +97,9 @@ impl Pump {
         max: Option<u64>,
         now: Duration,
     ) -> Pump {
-        let source = match body {
-            Body::None | Body::Length(0) => Source::None,
-            Body::Length(length) => Source::Length(length),
-            Body::Chunked => Source::Chunked(Box::new(Chunked::new())),
-            Body::UntilClose => Source::UntilClose,
-        };
         Pump {
             done: false,
-            source,
+            source: Source::new(body),
             framing,
             trailers,
             left: max.unwrap_or(u64::MAX),
@@ -124,6 +113,37 @@ impl Pump {
             active: now,
             waited: (Duration::ZERO, Duration::ZERO),
         }
+    }
+
+    /// A pump for a body whose beginning was read before, after which its source stands; it goes behind the head.
+    pub(super) fn resume(
+        head: Bytes,
+        held: &[u8],
+        source: Source,
+        framing: Framing,
+        trailers: Trailers,
+        max: Option<u64>,
+        now: Duration,
+    ) -> Pump {
+        let (mut head, over, unframed) = (Vec::from(head), source.is_over(), source.unframed());
+        if framing == Framing::Chunked && !held.is_empty() {
+            head.extend_from_slice(format!("{:x}\r\n", held.len()).as_bytes());
+        }
+        head.extend_from_slice(held);
+        if framing == Framing::Chunked {
+            let end: &[u8] = if held.is_empty() { b"" } else { b"\r\n" };
+            head.extend_from_slice(end);
+            head.extend_from_slice(if over { b"0\r\n\r\n" } else { b"" });
+        }
+        let mut pump = Pump::new(Bytes::from(head), Body::None, framing, trailers, max, now);
+        pump.head = pump.head.filter(|head| over || !head.is_empty());
+        pump.source = source;
+        pump.moved = held.len() as u64;
+        pump.left = pump.left.saturating_sub(pump.moved);
+        if framing == Framing::Chunked && unframed > 0 {
+            pump.begin(unframed);
+        }
+        pump
     }
 
     /// Has the whole body been written?
@@ -221,6 +241,9 @@ impl Pump {
                 *left -= ours as u64;
                 let over = *left == 0;
                 let data = rest.split_to(ours);
+                if self.framing == Framing::Chunked {
+                    self.begin(data.len() as u64);
+                }
                 self.data(data, to)?;
                 if over {
                     self.finish(None, to)?;

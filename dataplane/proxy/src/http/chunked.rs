@@ -71,6 +71,11 @@ impl Chunked {
         Ok((input.len(), Piece::More))
     }
 
+    /// Bytes that are left of the chunk whose data comes next.
+    pub(super) fn left(&self) -> u64 {
+        if self.state == State::Data { self.size } else { 0 }
+    }
+
     /// The trailer section of a body that is over.
     pub(super) fn trailers(&self) -> Result<Headers, Event> {
         let mut room = [httparse::EMPTY_HEADER; TRAILER_FIELDS_MAX];

@@ -9,7 +9,7 @@ use super::limits::TIME_MAX;
 use crate::host::Host;
 
 /// What a step of work came to.
-pub(super) enum Step<T> {
+pub(crate) enum Step<T> {
     /// It is done.
     Done(T),
     /// It waits, until this time at the latest; at that time it must be done.
@@ -20,7 +20,7 @@ pub(super) enum Step<T> {
 const GRAIN: Duration = Duration::from_millis(1);
 
 /// Runs steps until one is done.
-pub(super) async fn drive<H: Host, T>(host: &H, mut step: impl FnMut(&mut Context<'_>, Duration) -> Step<T>) -> T {
+pub(crate) async fn drive<H: Host, T>(host: &H, mut step: impl FnMut(&mut Context<'_>, Duration) -> Step<T>) -> T {
     let mut timer = pin!(host.sleep(Duration::ZERO));
     let mut rings: Option<Duration> = None;
     poll_fn(|cx| {

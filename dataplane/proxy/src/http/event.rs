@@ -31,6 +31,7 @@ events! {
     PortDenied "http_port_denied" "The URL's port is outside of what the service permits."
     ScriptDenied "http_script_denied" "The service's script denied the request or the response."
     ScannerDenied "http_scanner_denied" "The service's scanner denied the content."
+    ScannerFailed "http_scanner_failed" "The service's scanner gave no verdict; the client was told 503, or reset where a response had begun."
     Unresolved "http_host_unresolved" "The URL's host is no address, and the service cannot look it up."
 
     NoServer "http_no_server" "The server could not be connected; the client was told 502, 503 or 504."
@@ -109,7 +110,7 @@ impl Event {
             // RFC 9112, 6.1: "A server that receives a request message with a transfer coding it does not understand
             // SHOULD respond with 501". What is refused here could be understood and is not; 400 says so to all alike.
             Event::Unresolved | Event::NoServer | Event::ServerClosed => 502,
-            Event::ShortOfMemory => 503,
+            Event::ShortOfMemory | Event::ScannerFailed => 503,
             Event::ResponseTimeout => 504,
             Event::Version => 505,
             _ => 400,

@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::access::Access;
-use super::body::{BodyError, Framing, Pump, Waits};
+use super::body::{BodyError, Framing, Waits};
 use super::drive::{Step, drive};
 use super::event::Event;
 use super::forward;
@@ -24,6 +24,7 @@ use super::method::Method;
 use super::policy::{Route, decide_request, decide_response};
 use super::refuse::Stop;
 use super::resolve::resolve;
+use super::scan::{Judged, Passage, Scanned, unjudged};
 use super::serving::{Serving, Then, client_failed};
 use super::upstream::NoServer;
 use super::url::Url;
@@ -73,6 +74,11 @@ impl<H: Host> Serving<H> {
         {
             return Err(Stop::fault(Event::BodyLong));
         }
+        // What a scanner says of a request is known before anybody is connected to.
+        let mut scanned = match self.scan_request(asked, access).await? {
+            Judged::Request(scanned) => scanned,
+            Judged::Answered(then) => return Ok(then),
+        };
         let target = self.target(route, &asked.request.url).await?;
         if asked.request.form == Form::Authority && !matches!(route, Route::Parent(_)) {
             return Ok(self.tunnel_to(target, access));
@@ -87,16 +93,18 @@ impl<H: Host> Serving<H> {
             self.to_server += head.len() as u64;
             let framing = if asked.body == Body::Chunked { Framing::Chunked } else { Framing::Plain };
             let (trailers, max) = (self.settings.trailers, self.settings.request_body_max);
-            let mut upload = Pump::new(head, asked.body, framing, trailers, max, self.host.now());
+            // Only what has no body is sent twice: of the scanner's verdict nothing is left to repeat.
+            let scanned = std::mem::replace(&mut scanned, Scanned::Not);
+            let mut upload = scanned.passage(head, asked.body, framing, trailers, max, self.host.now());
             if reused {
                 self.count(Event::Reused);
             }
             let answered = self.answered(asked, &mut upload, offered.as_deref()).await;
-            access.received = upload.moved;
+            access.received = upload.moved();
             match answered {
                 Ok(answered) => return self.respond(asked, answered, &mut upload, access).await,
                 // RFC 9110, 9.2.2: a proxy may repeat what is idempotent; RFC 9112, 9.3.1.
-                Err(stop) if stop.again && reused && !tried && upload.moved == 0 && is_repeatable(asked) => {
+                Err(stop) if stop.again && reused && !tried && upload.moved() == 0 && is_repeatable(asked) => {
                     self.count(Event::Retried);
                     self.upstream.abort();
                     tried = true;
@@ -151,7 +159,7 @@ impl<H: Host> Serving<H> {
     }
 
     /// The final response's head, while the request's body goes on; what comes before it is passed on or swallowed.
-    async fn answered(&mut self, asked: &Asked, upload: &mut Pump, offered: Option<&[u8]>) -> Result<Answered, Stop> {
+    async fn answered(&mut self, asked: &Asked, upload: &mut Passage<H::Stream>, offered: Option<&[u8]>) -> Result<Answered, Stop> {
         let to = match asked.request.method.as_str() {
             "HEAD" => Exchange::Head,
             "CONNECT" => Exchange::Connect,
@@ -184,7 +192,7 @@ impl<H: Host> Serving<H> {
     }
 
     /// One head from the server.
-    async fn response_head(&mut self, upload: &mut Pump, waits_for_100: bool) -> Result<Vec<u8>, Stop> {
+    async fn response_head(&mut self, upload: &mut Passage<H::Stream>, waits_for_100: bool) -> Result<Vec<u8>, Stop> {
         let Serving { host, client, upstream, settings, end, .. } = self;
         let Some(server) = upstream.stream.as_mut() else { return Err(server_closed(false)) };
         let times = settings.times;
@@ -234,6 +242,10 @@ impl<H: Host> Serving<H> {
                     (began.max(upload.active()).saturating_add(times.response), stop)
                 }
             };
+            let by = match upload.scanner_until().filter(|until| *until < by.0 && !deaf) {
+                Some(until) => (until, (Event::ScannerFailed, 503, Reason::ScannerFailed)),
+                None => by,
+            };
             let (until, (event, status, reason)) = by;
             if now >= *end {
                 return Step::Done(Err(Stop::abort(Event::ResponseTimeout, Reason::TotalTimeout)));
@@ -252,7 +264,7 @@ impl<H: Host> Serving<H> {
         &mut self,
         asked: &Asked,
         mut answered: Answered,
-        upload: &mut Pump,
+        upload: &mut Passage<H::Stream>,
         access: &mut Access,
     ) -> Result<Then, Stop> {
         let switched = answered.response.status == 101 && answered.hop.upgrade.is_some();
@@ -267,25 +279,27 @@ impl<H: Host> Serving<H> {
         {
             return Err(Stop::server_fault(Event::BodyLong));
         }
+        let server_body = answered.body;
+        let scanned = if switched { Scanned::Not } else { self.scan_response(asked, &mut answered, upload).await? };
         let version = asked.request.version;
         let (framing, goes_on) = forward::response_framing(answered.body, version);
         let last = self.settings.requests_max.is_some_and(|max| self.requests >= max);
         if last {
             self.count(Event::RequestsMax);
         }
-        let persistent = goes_on && asked.hop.persistent && upload.is_done() && !last;
+        let persistent = goes_on && asked.hop.persistent && upload.is_done() && upload.is_read() && !last;
         let head = forward::response(&self.settings, &answered, version, persistent, version == Version::Http10)
             .map_err(|_| Stop::server_fault(Event::HeadLong))?;
         let (trailers, max, now) = (self.settings.trailers, self.settings.response_body_max, self.host.now());
         self.to_client += head.len() as u64;
         access.status = answered.response.status;
-        let mut download = Pump::new(head, answered.body, framing, trailers, max, now);
+        let mut download = scanned.passage(head, answered.body, framing, trailers, max, now);
         let passed = self.bodies(&mut download, upload).await;
-        access.sent = download.moved;
-        access.received = upload.moved;
-        self.to_client += download.moved;
-        self.to_server += upload.moved;
-        if download.dropped_trailers || upload.dropped_trailers {
+        access.sent = download.moved();
+        access.received = upload.moved();
+        self.to_client += download.moved();
+        self.to_server += upload.moved();
+        if download.dropped_trailers() || upload.dropped_trailers() {
             self.count(Event::TrailersDropped);
         }
         passed?;
@@ -296,12 +310,14 @@ impl<H: Host> Serving<H> {
             self.count(if tunnel { Event::Tunnelled } else { Event::Upgraded });
             return Ok(Then::Relay);
         }
-        self.keep_server(asked, &answered, upload);
+        answered.body = server_body;
+        self.keep_server(asked, &answered, upload, download.is_read());
+        self.scanner = download.into_scanner().or(self.scanner.take());
         Ok(if persistent { Then::Next } else { Then::Close(Reason::Finished) })
     }
 
     /// Both bodies, until the response is whole.
-    async fn bodies(&mut self, download: &mut Pump, upload: &mut Pump) -> Result<(), Stop> {
+    async fn bodies(&mut self, download: &mut Passage<H::Stream>, upload: &mut Passage<H::Stream>) -> Result<(), Stop> {
         let Serving { host, client, upstream, settings, end, .. } = self;
         let Some(server) = upstream.stream.as_mut() else { return Err(server_closed(false)) };
         let times = settings.times;
@@ -333,7 +349,11 @@ impl<H: Host> Serving<H> {
                 }
                 _ => {
                     let active = download.active().max(if deaf { Duration::ZERO } else { upload.active() });
-                    (active.saturating_add(times.body_idle), Event::ServerBodyTimeout, Reason::ServerTooSlow)
+                    let until = active.saturating_add(times.body_idle);
+                    match download.scanner_until() {
+                        Some(until) => (until, Event::ScannerFailed, Reason::ScannerFailed),
+                        None => (until, Event::ServerBodyTimeout, Reason::ServerTooSlow),
+                    }
                 }
             };
             if now >= *end {
@@ -348,12 +368,12 @@ impl<H: Host> Serving<H> {
     }
 
     /// Whether the server's connection serves another request.
-    fn keep_server(&mut self, asked: &Asked, answered: &Answered, upload: &Pump) {
-        let odd = upload.moved > 0 && !asked.request.method.has_content();
+    fn keep_server(&mut self, asked: &Asked, answered: &Answered, upload: &Passage<H::Stream>, read: bool) {
+        let odd = upload.moved() > 0 && !asked.request.method.has_content();
         if odd {
             self.count(Event::SmugglerClosed);
         }
-        let done = upload.is_done() && answered.body != Body::UntilClose;
+        let done = upload.is_done() && read && answered.body != Body::UntilClose;
         if !done {
             self.upstream.abort();
         } else if odd || !answered.hop.persistent || !asked.hop.persistent {
@@ -405,12 +425,13 @@ fn server_closed(again: bool) -> Stop {
     Stop { again, ..Stop::page(Event::ServerClosed, 502, Reason::ServerViolation) }
 }
 
-fn upload_failed(error: BodyError) -> Stop {
+pub(super) fn upload_failed(error: BodyError) -> Stop {
     match error {
         BodyError::Fault(event) => Stop::fault(event),
         BodyError::Truncated => Stop { reason: Reason::ClientViolation, ..Stop::fault(Event::ClientTruncated) },
         BodyError::From(error) => Stop::abort(Event::ClientTruncated, client_failed(error)),
         BodyError::To(_) => server_closed(false),
+        BodyError::Scanner(_) => unjudged(),
     }
 }
 
@@ -421,5 +442,6 @@ fn download_failed(error: BodyError) -> Stop {
         BodyError::Truncated => Stop::abort(Event::ServerTruncated, Reason::ServerViolation),
         BodyError::From(error) => Stop::abort(Event::ServerTruncated, Reason::failed(Side::Server, error)),
         BodyError::To(error) => Stop::abort(Event::ClientTruncated, client_failed(error)),
+        BodyError::Scanner(_) => Stop::abort(Event::ScannerFailed, Reason::ScannerFailed),
     }
 }

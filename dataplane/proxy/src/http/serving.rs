@@ -18,6 +18,7 @@ use super::settings::Settings;
 use super::upstream::Upstream;
 use super::url::Scheme;
 use crate::host::{Host, Target};
+use crate::icap;
 use crate::limits::RESET_LINGER_MAX;
 use crate::outcome::{Outcome, Reason, Side};
 use crate::script::Script;
@@ -33,6 +34,8 @@ pub(super) struct Serving<H: Host> {
     pub client: H::Stream,
     pub upstream: Upstream<H::Stream>,
     pub script: Script,
+    /// A scanner's connection that was asked before.
+    pub scanner: Option<icap::Connection<H::Stream>>,
     /// Bytes passed on.
     pub to_server: u64,
     pub to_client: u64,
@@ -87,6 +90,7 @@ impl<H: Host> Serving<H> {
             client,
             upstream,
             script,
+            scanner: None,
             to_server: 0,
             to_client: 0,
             requests: 0,
@@ -184,6 +188,9 @@ impl<H: Host> Serving<H> {
     /// words before it hears of a reset.
     pub(super) async fn close(mut self, reason: Reason) -> Outcome {
         self.upstream.close();
+        if let Some(scanner) = &mut self.scanner {
+            scanner.stream.shutdown();
+        }
         let Serving { host, client, .. } = &mut self;
         client.shutdown();
         let until = host.now().saturating_add(LINGER_MAX);

@@ -78,6 +78,8 @@ pub struct Settings {
     pub via: Option<String>,
     /// The client's address is told in `X-Forwarded-For`.
     pub forwarded_for: bool,
+    /// The scanner that requests or responses are handed through.
+    pub icap: Option<Arc<crate::icap::Settings>>,
     /// Pages for what did not work.
     pub pages: Pages,
     /// Decides about sessions, servers, requests and responses.
@@ -167,6 +169,7 @@ impl Default for Settings {
             trailers: Trailers::Drop,
             via: None,
             forwarded_for: false,
+            icap: None,
             pages: Pages::default(),
             script: None,
         }

@@ -7,6 +7,7 @@
 mod cases;
 mod requests;
 mod responses;
+mod scan;
 mod scene;
 mod scripted;
 mod sessions;
