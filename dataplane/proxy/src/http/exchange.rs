@@ -159,7 +159,12 @@ impl<H: Host> Serving<H> {
     }
 
     /// The final response's head, while the request's body goes on; what comes before it is passed on or swallowed.
-    async fn answered(&mut self, asked: &Asked, upload: &mut Passage<H::Stream>, offered: Option<&[u8]>) -> Result<Answered, Stop> {
+    async fn answered(
+        &mut self,
+        asked: &Asked,
+        upload: &mut Passage<H::Stream>,
+        offered: Option<&[u8]>,
+    ) -> Result<Answered, Stop> {
         let to = match asked.request.method.as_str() {
             "HEAD" => Exchange::Head,
             "CONNECT" => Exchange::Connect,

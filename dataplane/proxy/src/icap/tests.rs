@@ -4,7 +4,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::head::{Collector, Encapsulated, Head, Part, parse};
-use super::limits::{EXTENSIONS_MAX, FIELDS_MAX, HEAD_BYTES_MAX, OPTIONS_TTL_MAX, OPTIONS_TTL_MIN, SERVICES_MAX, THREAT_MAX};
+use super::limits::{
+    EXTENSIONS_MAX, FIELDS_MAX, HEAD_BYTES_MAX, OPTIONS_TTL_MAX, OPTIONS_TTL_MIN, SERVICES_MAX, THREAT_MAX,
+};
 use super::options::{Options, Treatment};
 use super::settings::Settings;
 use super::shared::Shared;
@@ -126,7 +128,9 @@ fn options_are_what_the_table_says() {
         let head = head(&format!("ICAP/1.0 200 OK\r\n{fields}\r\n")).expect("it is a head");
         Options::read(&head, Service::Respmod, Duration::from_secs(5))
     };
-    let options = read("Methods: RESPMOD, REQMOD\r\nPreview: 1024\r\nAllow: 206, 204\r\nMax-Connections: 20\r\nOptions-TTL: 600\r\n");
+    let options = read(
+        "Methods: RESPMOD, REQMOD\r\nPreview: 1024\r\nAllow: 206, 204\r\nMax-Connections: 20\r\nOptions-TTL: 600\r\n",
+    );
     let options = options.expect("they are options");
     assert_eq!((options.preview, options.allow_204, options.max_connections), (Some(1024), true, Some(20)));
     assert_eq!(options.until, Duration::from_secs(605));
@@ -139,7 +143,8 @@ fn options_are_what_the_table_says() {
     let refused = head("ICAP/1.0 404 Not Found\r\n\r\n").expect("it is a head");
     assert_eq!(Options::read(&refused, Service::Reqmod, Duration::ZERO), Err(Event::StatusUnexpected));
 
-    let options = read("Transfer-Preview: *\r\nTransfer-Ignore: png, GIF\r\nTransfer-Complete: exe\r\n").expect("options");
+    let options =
+        read("Transfer-Preview: *\r\nTransfer-Ignore: png, GIF\r\nTransfer-Complete: exe\r\n").expect("options");
     for (path, treatment) in [
         ("/a.png", Treatment::Ignore),
         ("/a.gif?x=.exe", Treatment::Ignore),

@@ -191,7 +191,8 @@ impl<H: Host> Question<'_, H> {
                             return Step::Done(Err(stop));
                         }
                         let earned = (bytes.len() as u64 * 1000).checked_div(self.times.rate_min);
-                        let slow_at = earned.map(|earned| began + self.times.body_grace + Duration::from_millis(earned));
+                        let slow_at =
+                            earned.map(|earned| began + self.times.body_grace + Duration::from_millis(earned));
                         return self.wait(now, self.sender.patience(&self.times, active, slow_at));
                     }
                 }
@@ -224,9 +225,8 @@ impl<H: Host> Question<'_, H> {
         let mut feed = Feed::new(saying, held, self.host.now());
         let mut collector = Collector::default();
         let head = loop {
-            let heard = self.hear(sides, &mut connection, &mut feed, |connection, cx| {
-                connection.poll_head(cx, &mut collector)
-            });
+            let heard =
+                self.hear(sides, &mut connection, &mut feed, |connection, cx| connection.poll_head(cx, &mut collector));
             match heard.await {
                 Ok(head) if head.status == 100 && feed.go_on(self.host.now()) => {
                     self.host.count(Event::Continued.into());

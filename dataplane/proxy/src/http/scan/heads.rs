@@ -89,11 +89,7 @@ pub(super) fn changed_request(
 ///
 /// # Errors
 /// It is no response.
-pub(super) fn changed_response(
-    head: &[u8],
-    body: bool,
-    answered: &mut Answered,
-) -> Result<Option<u64>, Event> {
+pub(super) fn changed_response(head: &[u8], body: bool, answered: &mut Answered) -> Result<Option<u64>, Event> {
     let changed = parse_response(head, Exchange::Other).map_err(|_| Event::MessageInvalid)?;
     let status = changed.response.status;
     if status < 200 || (body && changed.body == Body::None) {

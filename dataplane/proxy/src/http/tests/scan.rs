@@ -162,7 +162,8 @@ async fn serve(mut stream: MemoryStream, response: Vec<Bytes>, got: Rc<RefCell<V
                 }
             }
             let head = response.concat();
-            let framed = [&b"Content-Length"[..], b"chunked"].iter().any(|word| head.windows(word.len()).any(|w| w == *word));
+            let framed =
+                [&b"Content-Length"[..], b"chunked"].iter().any(|word| head.windows(word.len()).any(|w| w == *word));
             if !framed {
                 stream.shutdown();
             }
@@ -233,8 +234,11 @@ impl Scanner {
     }
 
     async fn give(&mut self, fields: &str, name: &str, head: &str, body: &[u8]) {
-        self.say(format!("ICAP/1.0 200 OK\r\nISTag: \"t1\"\r\n{fields}Encapsulated: {name}-hdr=0, {name}-body={}\r\n\r\n{head}", head.len()))
-            .await;
+        self.say(format!(
+            "ICAP/1.0 200 OK\r\nISTag: \"t1\"\r\n{fields}Encapsulated: {name}-hdr=0, {name}-body={}\r\n\r\n{head}",
+            head.len()
+        ))
+        .await;
         for chunk in body.chunks(1000) {
             self.say(format!("{:x}\r\n", chunk.len())).await;
             self.say(chunk).await;
@@ -283,7 +287,9 @@ async fn one(scanner: &mut Scanner, head: String, does: Does, log: &Rc<RefCell<V
         Does::Stream => {
             // The head of the answer before the body has come; then each chunk as it is.
             let body = if has_body { "body" } else { "null-body" };
-            scanner.say(format!("ICAP/1.0 200 OK\r\nEncapsulated: {name}-hdr=0, {name}-{body}={}\r\n\r\n{own}", own.len())).await;
+            scanner
+                .say(format!("ICAP/1.0 200 OK\r\nEncapsulated: {name}-hdr=0, {name}-{body}={}\r\n\r\n{own}", own.len()))
+                .await;
             loop {
                 let line = scanner.until(b"\r\n").await?;
                 let size = usize::from_str_radix(String::from_utf8_lossy(&line).trim_end(), 16).expect("a size");
@@ -307,9 +313,13 @@ async fn one(scanner: &mut Scanner, head: String, does: Does, log: &Rc<RefCell<V
     let body = seen.body.clone();
     log.borrow_mut().push(seen);
     match does {
-        Does::Clean => scanner.say("ICAP/1.0 204 No Content\r\nISTag: \"t1\"\r\nEncapsulated: null-body=0\r\n\r\n").await,
+        Does::Clean => {
+            scanner.say("ICAP/1.0 204 No Content\r\nISTag: \"t1\"\r\nEncapsulated: null-body=0\r\n\r\n").await
+        }
         Does::Echo if !has_body => {
-            scanner.say(format!("ICAP/1.0 200 OK\r\nEncapsulated: {name}-hdr=0, null-body={}\r\n\r\n{own}", own.len())).await;
+            scanner
+                .say(format!("ICAP/1.0 200 OK\r\nEncapsulated: {name}-hdr=0, null-body={}\r\n\r\n{own}", own.len()))
+                .await;
         }
         Does::Echo => scanner.give("", name, &own, &body).await,
         Does::Infected => scanner.give(EICAR, "res", "HTTP/1.1 403 Forbidden\r\n\r\n", b"their page").await,
@@ -391,10 +401,19 @@ fn a_clean_response_passes_whole_whoever_holds_it() {
 fn the_scanner_is_told_who_asks_whom() {
     let played = Play::respmod(Does::Clean, &response(5)).run();
     let seen = &played.seen[0];
-    for line in ["RESPMOD icap://10.9.9.9:1344/scan ICAP/1.0\r\n", "X-Client-IP: 192.168.1.5\r\n", "X-Server-IP: 10.0.0.9\r\n", "Preview: 16\r\n"] {
+    for line in [
+        "RESPMOD icap://10.9.9.9:1344/scan ICAP/1.0\r\n",
+        "X-Client-IP: 192.168.1.5\r\n",
+        "X-Server-IP: 10.0.0.9\r\n",
+        "Preview: 16\r\n",
+    ] {
         assert!(seen.head.contains(line), "{line}: {}", seen.head);
     }
-    assert!(seen.heads.starts_with("GET http://a/file.bin HTTP/1.1\r\nHost: a\r\n\r\nHTTP/1.1 200 OK\r\n"), "{}", seen.heads);
+    assert!(
+        seen.heads.starts_with("GET http://a/file.bin HTTP/1.1\r\nHost: a\r\n\r\nHTTP/1.1 200 OK\r\n"),
+        "{}",
+        seen.heads
+    );
     let record = played.host.records().into_iter().find(|record| record.kind == "icap.verdict").expect("a record");
     assert!(format!("{record:?}").contains("\\\"t1\\\""), "{record:?}");
     let related = &played.host.related_to()[0];
@@ -404,7 +423,11 @@ fn the_scanner_is_told_who_asks_whom() {
 #[test]
 fn every_split_of_server_and_scanner_comes_to_the_same() {
     for does in [Does::Clean, Does::Echo, Does::Change, Does::Infected] {
-        for body in [response(40), chunked(&["0123456789", "abcdefghijklm", "z"]), "HTTP/1.1 200 OK\r\n\r\nuntil the very end of it".into()] {
+        for body in [
+            response(40),
+            chunked(&["0123456789", "abcdefghijklm", "z"]),
+            "HTTP/1.1 200 OK\r\n\r\nuntil the very end of it".into(),
+        ] {
             let whole = Play::respmod(does, &body).run();
             let expected = match does {
                 Does::Infected => Vec::new(),
@@ -497,9 +520,15 @@ fn without_a_verdict_nothing_passes_unless_the_service_says_so() {
 fn what_is_no_message_of_http_is_not_passed_whatever_the_service_says() {
     for (says, event) in [
         ("ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, null-body=4\r\n\r\n\r\n\r\n", Event::MessageInvalid),
-        ("ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, null-body=25\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n", Event::MessageInvalid),
+        (
+            "ICAP/1.0 200 OK\r\nEncapsulated: res-hdr=0, null-body=25\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n",
+            Event::MessageInvalid,
+        ),
         ("ICAP/1.0 200 OK\r\nEncapsulated: res-body=0\r\n\r\n0\r\n\r\n", Event::EncapsulatedInvalid),
-        ("ICAP/1.0 200 OK\r\nEncapsulated: req-hdr=0, null-body=27\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Event::EncapsulatedInvalid),
+        (
+            "ICAP/1.0 200 OK\r\nEncapsulated: req-hdr=0, null-body=27\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            Event::EncapsulatedInvalid,
+        ),
     ] {
         let mut play = Play::respmod(Does::Says(says), &response(10));
         play.settings.on_failure = Otherwise::Pass;
@@ -556,7 +585,12 @@ fn what_is_skipped_passes_unseen() {
     let cases: &[(Change, &'static str, Event, &str)] = &[
         (|settings| settings.skip = vec!["x/*".into()], OPTIONS, Event::SkippedType, "200"),
         (|_| {}, "Transfer-Ignore: bin\r\n", Event::SkippedTransfer, "200"),
-        (|settings| (settings.max_scan, settings.on_large) = (Some(9), Otherwise::Pass), OPTIONS, Event::SkippedLarge, "200"),
+        (
+            |settings| (settings.max_scan, settings.on_large) = (Some(9), Otherwise::Pass),
+            OPTIONS,
+            Event::SkippedLarge,
+            "200",
+        ),
         (|settings| settings.max_scan = Some(9), OPTIONS, Event::DeniedLarge, "403"),
     ];
     for (change, options, event, status) in cases {
@@ -645,7 +679,11 @@ fn a_scanner_may_change_fields_and_body_but_not_what_was_decided_about() {
     let played = Play::reqmod(Does::Change, &post(10)).run();
     let server = String::from_utf8_lossy(&played.server).into_owned();
     assert!(server.contains("X-Scanned: yes\r\n") && server.contains("changed"), "{server}");
-    for request in ["GET http://b/ HTTP/1.1\r\nHost: b\r\n\r\n", "PUT http://a/form HTTP/1.1\r\nHost: a\r\n\r\n", "GET  http://a/ HTTP/1.1\r\n\r\n"] {
+    for request in [
+        "GET http://b/ HTTP/1.1\r\nHost: b\r\n\r\n",
+        "PUT http://a/form HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET  http://a/ HTTP/1.1\r\n\r\n",
+    ] {
         let text = format!("ICAP/1.0 200 OK\r\nEncapsulated: req-hdr=0, null-body={}\r\n\r\n{request}", request.len());
         let played = Play::reqmod(Does::Says(String::leak(text)), &post(10)).run();
         assert_eq!(played.statuses(), ["503"], "{request}");
@@ -679,5 +717,9 @@ fn a_slow_scanner_has_its_time_and_no_more() {
     play.settings.timeout = Duration::from_secs(7);
     let played = play.run();
     assert_eq!(played.statuses(), ["503"]);
-    assert!(played.host.now() >= Duration::from_secs(7) && played.host.now() < Duration::from_secs(20), "{:?}", played.host.now());
+    assert!(
+        played.host.now() >= Duration::from_secs(7) && played.host.now() < Duration::from_secs(20),
+        "{:?}",
+        played.host.now()
+    );
 }
