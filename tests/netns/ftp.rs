@@ -284,6 +284,8 @@ fn curl_and_lftp() {
     world.client.namespace.run(&["bash", "-o", "pipefail", "-c", &line]).successful();
     assert!(world.client.counted("from_server") > 0, "no data connection came from port 20 of the server's address");
     let here = servers.directory.display();
+    let large = servers.directory.join("root").join("large");
+    let large = large.display();
     for (port, settings) in [
         (VSFTPD, "set ftp:ssl-allow no; set ftp:passive-mode yes"),
         (PROFTPD, "set ftp:ssl-allow no; set ftp:passive-mode no"),
@@ -293,7 +295,7 @@ fn curl_and_lftp() {
         let server = Family::V4.server();
         let line = format!(
             "set net:max-retries 1; set net:timeout 20; {settings}; open -u {},secret -p {port} {server}; cls; \
-             mkdir upload/l{port}; put -O upload/l{port} {here}/root/large; mirror upload/l{port} {here}/l{port}; rm -r upload/l{port}; exit",
+             mkdir upload/l{port}; put -O upload/l{port} {large}; mirror upload/l{port} {here}/l{port}; rm -r upload/l{port}; exit",
             user(port)
         );
         let ended = world.client.namespace.run_within(MINUTES, &["lftp", "-c", &line]).successful();

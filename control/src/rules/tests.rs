@@ -178,12 +178,12 @@ fn what_table_nat_cannot_do_is_a_fault_when_it_is_loaded() {
         assert_eq!(said(served), "", "{served}");
     }
     for (written, fault) in [
-        ("-A OUTPUT -j REDIRECT", "r:3: REDIRECT in OUTPUT is not served in this version\n    hint: it leads back"),
-        ("-A OUTPUT -p tcp -j U\n-A U -j REDIRECT", "r:4: REDIRECT in OUTPUT is not served"),
-        ("-A INPUT -j SNAT --to-source 10.0.0.1", "r:3: SNAT in INPUT is not served"),
-        ("-A PREROUTING -j DNAT --to-destination 127.0.0.1", "r:3: DNAT to a loopback address is not served"),
-        ("-A PREROUTING -p icmp -j REDIRECT --to-ports 5", "r:3: a new destination port for other protocols"),
-        ("-A POSTROUTING -p sctp -j MASQUERADE --to-ports 5", "r:3: a new source port for other protocols"),
+        ("-A OUTPUT -j REDIRECT", "r:3:1: REDIRECT in OUTPUT is not served in this version\n    hint: it leads back"),
+        ("-A OUTPUT -p tcp -j U\n-A U -j REDIRECT", "r:4:1: REDIRECT in OUTPUT is not served"),
+        ("-A INPUT -j SNAT --to-source 10.0.0.1", "r:3:1: SNAT in INPUT is not served"),
+        ("-A PREROUTING -j DNAT --to-destination 127.0.0.1", "r:3:1: DNAT to a loopback address is not served"),
+        ("-A PREROUTING -p icmp -j REDIRECT --to-ports 5", "r:3:1: a new destination port for other protocols"),
+        ("-A POSTROUTING -p sctp -j MASQUERADE --to-ports 5", "r:3:1: a new source port for other protocols"),
     ] {
         assert!(said(written).contains(fault), "{written}\n  expected {fault}\n  said     {}", said(written));
     }

@@ -344,6 +344,25 @@ impl<N: Nic> Worker<N> {
         arrived.fill(Ok((socket, peer)));
     }
 
+    /// The session's server leg makes room for another: until its last segment it is one beside the two.
+    pub(crate) fn set_server_aside(&mut self, now: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(socket) = session.server_socket.take() else { return };
+        let Some(number) = session.related.get_or_insert_default().free() else {
+            self.counters.count(Counter::RelatedLimit);
+            return self.abort(now, socket);
+        };
+        let leg = Leg::Related(number);
+        let flow = self.shared.sockets.borrow_mut().get_mut(socket).map(|found| {
+            found.leg = leg;
+            found.flow
+        });
+        if let Some(flow) = flow {
+            self.flows[flow] = Step::Proxy { session: key, leg };
+            self.place_related(key, number, RelatedLeg { socket, waits: None });
+        }
+    }
+
     fn place_related(&mut self, key: SessionKey, number: u16, leg: RelatedLeg) {
         if let Some(session) = self.sessions.get_mut(key) {
             session.related.get_or_insert_default().put(number, leg);

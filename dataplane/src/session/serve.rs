@@ -109,9 +109,7 @@ impl<N: Nic> Worker<N> {
             if !let_go {
                 self.abort(now, socket);
             }
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.server_socket = None;
-            }
+            self.set_server_aside(now, key);
         }
         // Who asks again begins again: the router's first server that is not down.
         if let Some(session) = self.sessions.get_mut(key) {

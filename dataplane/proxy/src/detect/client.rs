@@ -38,10 +38,11 @@ enum Tls {
 impl Client {
     /// Looks at all bytes so far, of which those from `new` on were not looked at before.
     pub(super) fn look(&mut self, settings: &Settings, bytes: &[u8], new: usize) -> Judgement {
+        // Who is known by the fewest bytes comes first, so that it does not matter in how many pieces they come.
         let answers = [
+            settings.ssh.as_ref().map(|service| answer(ssh(bytes), Event::Ssh, service)),
             settings.http.as_ref().map(|service| answer(http(bytes), Event::Http, service)),
             settings.looks_for_tls().then(|| self.tls(settings, bytes, new)),
-            settings.ssh.as_ref().map(|service| answer(ssh(bytes), Event::Ssh, service)),
         ];
         let mut judgement = Judgement::No;
         for answer in answers.into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! What detection comes to, each with a sentence for the operator.
+//! What detection comes to, each with a sentence for the operator: which protocol it was, or that nobody knew it in time.
 
 use crate::event::events;
 

@@ -1,4 +1,4 @@
-//! Bounds of detection: what is held of a session that has no service yet.
+//! Bounds of detection: how many bytes are held of a session that has no service yet, and for how long they may be waited for.
 
 use std::time::Duration;
 

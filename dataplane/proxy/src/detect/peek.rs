@@ -1,4 +1,4 @@
-//! The first bytes of one side: read to be looked at, and put back.
+//! The first bytes of one side: read to be looked at, and put back, so that the service that is found reads them as if nobody had.
 
 use bytes::Bytes;
 

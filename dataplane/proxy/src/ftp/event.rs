@@ -1,4 +1,4 @@
-//! What the ftp module counts, each with a sentence for the operator.
+//! What the FTP proxy counts, each with a sentence for the operator: violations and refusals by name, transfers, data connections.
 
 use crate::event::events;
 

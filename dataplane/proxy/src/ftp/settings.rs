@@ -1,4 +1,4 @@
-//! What a service sets: read once, shared by all cores, never changed.
+//! What a service sets for FTP: read once when the configuration is loaded, shared by all cores, and never changed.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -1,4 +1,4 @@
-//! What the plug counts, each with a sentence for the operator.
+//! What the plug counts, each with a sentence for the operator: sessions that met a bound on their bytes or their rate.
 
 use crate::event::events;
 

@@ -1,4 +1,4 @@
-//! What scripts do and how they fail, each with a sentence for the operator.
+//! What scripts do and how they fail, each with a sentence for the operator: a denial is told from a fault, and a fault from a budget.
 
 use crate::event::events;
 
