@@ -1,4 +1,4 @@
-//! The session as a script sees it: the first argument of every hook, with who, whom, zones and service, and nothing to change.
+//! The session as a script sees it: the first argument of every hook. Who, whom, zones, service; its times can be set at its start.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
