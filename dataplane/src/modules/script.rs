@@ -71,11 +71,12 @@ impl<'a> Written<'a> {
         }
     }
 
-    /// A block (`lua: |`) begins on the line after its key; of a text in one line it is the same.
+    /// A text is where its first line with anything in it is, that of a block (`lua: |`) too.
     fn inline(node: &'a Node, reading: &mut Reading<'_>) -> Option<Written<'a>> {
         let source = decode::text(node, "`lua`", reading.faults)?;
         let name = format!("script of {}", reading.service);
-        let before = if source.ends_with('\n') { node.place.line } else { node.place.line.saturating_sub(1) };
+        let empty = source.len() - source.trim_start_matches('\n').len();
+        let before = node.place.line.saturating_sub(1 + empty as u32);
         let lines = Some((Arc::clone(&node.place.file), before));
         Some(Written { name, source: source.to_owned(), place: &node.place, lines })
     }
