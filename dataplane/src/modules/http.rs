@@ -5,6 +5,7 @@
 
 mod filter;
 mod headers;
+mod icap;
 mod rules;
 mod schema;
 
@@ -36,6 +37,9 @@ pub(super) fn read(section: Option<&Node>, reading: &mut Reading<'_>) -> Option<
         servers(&mut settings, &mut mapping, reading.faults);
         hands_on_to.extend(connect(&mut settings, &mut mapping, reading.faults));
         wire(&mut settings, &mut mapping, reading.faults);
+        if let Some(node) = mapping.get("icap") {
+            settings.icap = icap::icap(node, reading.faults);
+        }
         if let Some(node) = mapping.get("limits") {
             bounds(&mut settings, node, reading.faults);
         }

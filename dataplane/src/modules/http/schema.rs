@@ -66,12 +66,48 @@ struct HttpSection {
     trailers: Option<TrailersWord>,
     /// Our name in Via; default none.
     via: Option<String>,
+    /// The scanner that requests or responses are handed through.
+    icap: Option<IcapSection>,
     /// How large things may be.
     limits: Option<LimitsSection>,
     /// How long things may take.
     times: Option<TimesSection>,
     /// Files with pages, by status or `default`; `silent: true` for none.
     pages: Option<BTreeMap<String, PageWord>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct IcapSection {
+    /// ADDRESS:PORT of the scanner.
+    server: String,
+    /// Its path for requests; without one they are not scanned.
+    reqmod: Option<String>,
+    /// Its path for responses; without one they are not scanned.
+    respmod: Option<String>,
+    /// Bytes of a preview at most; default 4096.
+    preview: Option<u32>,
+    /// Bytes of a body that are held so that the scanner need not give them back; default 65536, at most 1048576.
+    hold: Option<u32>,
+    /// What becomes of a message without a verdict; default deny.
+    on_failure: Option<IcapWord>,
+    /// Seconds that the scanner may be silent; default 30.
+    timeout_s: Option<u32>,
+    /// Content types of responses that are not scanned.
+    skip: Option<OneOrMany>,
+    /// Bytes of a body that is scanned; default any number.
+    max_scan: Option<u64>,
+    /// What becomes of larger bodies; default deny.
+    on_large: Option<IcapWord>,
+    /// Clients may ask for parts of a body; default false.
+    permit_ranges: Option<bool>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+enum IcapWord {
+    Deny,
+    Pass,
 }
 
 #[derive(JsonSchema)]
