@@ -30,7 +30,8 @@ pub(super) fn icap(node: &Node, faults: &mut Faults) -> Option<Arc<Settings>> {
             *value = word;
         }
     }
-    if let Some(permit) = mapping.get("permit_ranges").and_then(|node| decode::boolean(node, "`permit_ranges`", faults)) {
+    if let Some(permit) = mapping.get("permit_ranges").and_then(|node| decode::boolean(node, "`permit_ranges`", faults))
+    {
         settings.permit_ranges = permit;
     }
     mapping.finish(faults);
@@ -72,7 +73,8 @@ fn bounds(settings: &mut Settings, mapping: &mut Mapping<'_>, faults: &mut Fault
             *value = number;
         }
     }
-    if let Some(max) = mapping.get("max_scan").and_then(|node| decode::number(node, "`max_scan`", 1..=1 << 60, faults)) {
+    if let Some(max) = mapping.get("max_scan").and_then(|node| decode::number(node, "`max_scan`", 1..=1 << 60, faults))
+    {
         settings.max_scan = Some(max);
     }
     let seconds = 1..=limits::TIMEOUT_MAX.as_secs();
