@@ -1,4 +1,4 @@
-//! What a scanner's service can do: its answer to OPTIONS (RFC 3507, 4.10).
+//! What a scanner's service can do: its answer to OPTIONS (RFC 3507, 4.10), kept by a core for as long as the scanner says.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is said to a scanner: RFC 3507, 4.3.2, 4.8, 4.9, 4.10.
+//! What is said to a scanner, written as bytes: request lines, headers and the parts of a message (RFC 3507, 4.3.2, 4.8, 4.9, 4.10).
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! Responses before the client sees them: RESPMOD.
+//! Responses before the client sees them (RESPMOD): the scanner has them, and its verdict, before the first byte goes on.
 
 use super::ask::{Answer, Question, Sides};
 use super::{Passage, Scanned, Sender, heads, infected, unjudged};
