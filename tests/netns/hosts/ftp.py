@@ -26,7 +26,9 @@ def connect():
         ftp = ftplib.FTP_TLS(context=context, timeout=50)
     else:
         ftp = ftplib.FTP(timeout=50)
-    ftp.connect(server, int(port))
+    # Servers take few connections that they have not accepted yet; what does not fit waits for minutes.
+    with gate:
+        ftp.connect(server, int(port))
     name = ftp.sock.getsockname()
     ftp.login(user, "secret")
     if tls == "tls":
@@ -63,6 +65,7 @@ def one(number, results, together):
 
 results = []
 together = threading.Barrier(count)
+gate = threading.Semaphore(20)
 threads = [threading.Thread(target=one, args=(number, results, together)) for number in range(count)]
 for thread in threads:
     thread.start()
