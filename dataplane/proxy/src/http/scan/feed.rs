@@ -100,7 +100,9 @@ impl Feed {
             self.stage = Stage::Over(Some(held));
         } else {
             let Held { bytes, source } = held;
-            let mut pump = stream(&bytes[seen..], source, self.trailers, self.max, now);
+            // What the preview had counts as well.
+            let max = self.max.map(|max| max.saturating_sub(seen as u64));
+            let mut pump = stream(&bytes[seen..], source, self.trailers, max, now);
             pump.moved = bytes.len() as u64;
             self.stage = Stage::Stream(Box::new(pump));
         }

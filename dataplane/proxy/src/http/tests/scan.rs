@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::scene::{WINDOW, client, info, statuses_of};
+use super::scene::{WINDOW, client, info, message_end, statuses_of};
 use crate::event::Event as AnyEvent;
 use crate::host::{ConnectError, Host};
 use crate::http::event::Event as HttpEvent;
@@ -149,12 +149,12 @@ fn scanner_settings() -> icap::Settings {
     icap::Settings::new(([10, 9, 9, 9], 1344).into())
 }
 
-/// A server that answers once it has a head, and reads on.
+/// A server that answers once it has a request, and reads on.
 async fn serve(mut stream: MemoryStream, response: Vec<Bytes>, got: Rc<RefCell<Vec<u8>>>) {
     let mut said = false;
     while let Ok(Some(chunk)) = stream.read().await {
         got.borrow_mut().extend_from_slice(&chunk);
-        if !said && got.borrow().windows(4).any(|end| end == b"\r\n\r\n") {
+        if !said && message_end(&got.borrow()).is_some() {
             said = true;
             for piece in response.clone() {
                 if stream.send(piece).await.is_err() {
