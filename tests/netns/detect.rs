@@ -214,11 +214,12 @@ fn one_port_three_protocols(world: &World, servers: &Servers, family: Family) {
     // words, and at this port there is no server.)
     let known = servers.directory.join("known_hosts");
     let file = format!("UserKnownHostsFile={}", known.display());
-    let options = ["BatchMode=yes", "StrictHostKeyChecking=no", "HostKeyAlgorithms=ssh-ed25519", &file];
-    let options = options.iter().flat_map(|option| ["-o", *option]);
     let user = format!("root@{}", server.ip());
-    let ssh: Vec<&str> =
-        ["ssh", "-F", "none", "-p", "9100"].into_iter().chain(options).chain([user.as_str(), "true"]).collect();
+    let mut ssh = vec!["ssh", "-F", "none", "-p", "9100"];
+    for option in ["BatchMode=yes", "StrictHostKeyChecking=no", "HostKeyAlgorithms=ssh-ed25519", &file] {
+        ssh.extend(["-o", option]);
+    }
+    ssh.extend([&*user, "true"]);
     let said = world.client.namespace.run(&ssh).stderr;
     let seen = fs::read_to_string(&known).unwrap_or_default();
     let key = fs::read_to_string(servers.directory.join("host_key.pub")).expect("sshd's key");

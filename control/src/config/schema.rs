@@ -26,14 +26,14 @@ pub fn schema(modules: &dyn Modules) -> Value {
     }
     for name in std::iter::once("plug").chain(modules.kinds().iter().map(|kind| kind.name)) {
         if let Some(section) = modules.schema(name) {
-            add_section(&mut schema, name, section);
+            add_section(&mut schema, name, &section);
         }
     }
     schema
 }
 
 /// Gives services the section of a proxy. Its own definitions get its name in front: two proxies may have the same words.
-fn add_section(schema: &mut Value, name: &str, section: Value) {
+fn add_section(schema: &mut Value, name: &str, section: &Value) {
     let text = section.to_string().replace("\"#/$defs/", &format!("\"#/$defs/{name}."));
     let Ok(Value::Object(mut section)) = serde_json::from_str(&text) else { return };
     section.remove("$schema");

@@ -247,8 +247,8 @@ impl<N: Nic> Worker<N> {
     }
 
     /// A proxy's `connect_related()`.
-    pub(crate) fn connect_related(&mut self, now: Instant, key: SessionKey, related: &Related, reply: Connected) {
-        if let Err(error) = self.begin_related(now, key, related, reply.clone()) {
+    pub(crate) fn connect_related(&mut self, now: Instant, key: SessionKey, related: &Related, reply: &Connected) {
+        if let Err(error) = self.begin_related(now, key, related, reply) {
             reply.fill(Err(error));
         }
     }
@@ -258,7 +258,7 @@ impl<N: Nic> Worker<N> {
         now: Instant,
         key: SessionKey,
         related: &Related,
-        reply: Connected,
+        reply: &Connected,
     ) -> Result<(), ConnectError> {
         let remote = related.remote;
         if self.routes.is_own(remote.ip()) {
@@ -304,7 +304,7 @@ impl<N: Nic> Worker<N> {
         let marks = self.own_marks(0);
         let path = self.path(local, remote, next_hop, marks);
         let socket = self.shared.sockets.borrow_mut().insert(Socket::new(connection, path, key, leg, id));
-        self.place_related(key, number, RelatedLeg { socket, waits: Some(Waits::Connecting(reply)) });
+        self.place_related(key, number, RelatedLeg { socket, waits: Some(Waits::Connecting(reply.clone())) });
         self.shared.wheel.borrow_mut().set(now + patience, Timer::Connect(key, socket));
         self.counters.count(Counter::RelatedConnects);
         Ok(())

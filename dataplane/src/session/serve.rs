@@ -61,7 +61,7 @@ impl<N: Nic> Worker<N> {
             match request {
                 Request::Connect { session, target, reply } => self.connect(now, session, target, reply),
                 Request::ConnectRelated { session, related, reply } => {
-                    self.connect_related(now, session, &related, reply);
+                    self.connect_related(now, session, &related, &reply);
                 }
                 Request::Listen { session, expected, reply, arrived } => {
                     self.listen_related(session, &expected, &reply, arrived);

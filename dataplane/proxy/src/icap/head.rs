@@ -142,12 +142,13 @@ fn encapsulated(value: &[u8]) -> Result<Encapsulated, Event> {
         other => (None, Some(other)),
     };
     let (name, head) = last.ok_or(Event::EncapsulatedInvalid)?;
-    let fits = match (part, name) {
-        (_, "null-body") => true,
-        (Some(Part::Request) | None, "req-body") | (Some(Part::Response) | None, "res-body") => true,
-        (None, "opt-body") => true,
-        _ => false,
-    };
+    let fits = matches!(
+        (part, name),
+        (_, "null-body")
+            | (Some(Part::Request) | None, "req-body")
+            | (Some(Part::Response) | None, "res-body")
+            | (None, "opt-body")
+    );
     if !fits || next()?.is_some() || head > MESSAGE_HEAD_MAX || (part.is_none() && head != 0) {
         return Err(Event::EncapsulatedInvalid);
     }
