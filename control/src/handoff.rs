@@ -10,7 +10,7 @@
 //!
 //! What must hold: no core ever makes a system call for a program, waits for one, or holds more than
 //! [`limits::FLOW_PIECES`](crate::limits::FLOW_PIECES) of its pieces; a program that ends takes its entries with it; whoever
-//! is refused is told by an errno. A socket of datagrams is one descriptor ([`datagram`], [`queue`]), whose packets begin
+//! is refused is told by an errno. A socket of datagrams is one descriptor (`datagram`, `queue`), whose packets begin
 //! with both addresses; its flows are the cores'.
 
 mod client;

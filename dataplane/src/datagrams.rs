@@ -6,8 +6,8 @@
 //! the client meant. What makes them sessions is here: the service's and each client's share of the core, the idle time,
 //! the record at the end. TTL, DSCP and ECN go on as over a router; ICMP errors find the end they are about.
 //!
-//! A service of kind `proxy: handoff` gives its datagrams to a program ([`crate::handoff::datagrams`]): then the flow has one
-//! side on the wire. Flows that came by an entry end with it ([`linked`]).
+//! A service of kind `proxy: handoff` gives its datagrams to a program (`crate::handoff::datagrams`): then the flow has one
+//! side on the wire. Flows that came by an entry end with it (`linked`).
 //!
 //! Entries with UNIDIR have each datagram rewritten one way, without a flow: whoever answers is a flow of his own.
 //! Left out: secondary sessions (Zorp's `secondary_sessions`). A server of a router's list counts as down when the

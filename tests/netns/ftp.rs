@@ -46,13 +46,13 @@ fn user(port: u16) -> &'static str {
 
 #[track_caller]
 fn world() -> Option<(World, Servers)> {
-    let world = World::configured(Middle::AfPacket, configure)?;
+    let world = World::configured(Middle::AfPacket, |text, directory| configure(&text, directory))?;
     let servers = Servers::start(&world);
     Some((world, servers))
 }
 
 /// The usual configuration with the services of this file.
-fn configure(text: String, directory: &Path) -> String {
+fn configure(text: &str, directory: &Path) -> String {
     certificate(directory);
     let tls = "data: { strict_server_port: false }, tls: { client: { certificate: cert.pem, key: key.pem }, server: { authorities: [cert.pem], name: ftp.example } }";
     let client_tls = "tls: { client: { certificate: cert.pem, key: key.pem, required: true, private_data: true } }";

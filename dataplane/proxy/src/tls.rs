@@ -8,7 +8,7 @@
 //!                      └─→ reject: an alert
 //! ```
 //!
-//! [`serve`] is the way of a session; [`hello`] and [`policy`] are how it decides, [`ends`], [`verify`] and [`mint`] what it is towards
+//! `serve` is the way of a session; [`hello`] and [`policy`] are how it decides, [`ends`], [`verify`] and [`mint`] what it is towards
 //! either side, [`stream`] and [`handshake`] TLS itself, which other proxies use too. What must hold: nothing is sent
 //! to a client before the server's certificate was judged; a certificate of the trusted authority is only ever a copy of a
 //! trusted one; what is spliced is not changed by a bit. Left out: client certificates (a bumped server that asks for one gets

@@ -69,7 +69,7 @@ pub fn parse_227(text: &[u8]) -> Option<SocketAddr> {
     parse_port(&text[start..start + length])
 }
 
-/// The port of 229: "(<d><d><d><tcp-port><d>)".
+/// The port of 229: `(<d><d><d><tcp-port><d>)`.
 #[must_use]
 pub fn parse_229(text: &[u8]) -> Option<u16> {
     let open = memchr::memchr(b'(', text)?;

@@ -56,7 +56,7 @@ impl Method {
 
     /// Whether content of a request means something: RFC 9110, 9.3.1, 9.3.2, 9.3.5 to 9.3.8.
     ///
-    /// "Content received in a GET request has no generally defined semantics [and] might lead some implementations to
+    /// "Content received in a GET request has no generally defined semantics (and) might lead some implementations to
     /// reject the request and close the connection because of its potential as a request smuggling attack".
     #[must_use]
     pub fn has_content(&self) -> bool {

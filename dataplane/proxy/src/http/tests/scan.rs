@@ -314,7 +314,7 @@ async fn one(scanner: &mut Scanner, head: String, does: Does, log: &Rc<RefCell<V
     log.borrow_mut().push(seen);
     match does {
         Does::Clean => {
-            scanner.say("ICAP/1.0 204 No Content\r\nISTag: \"t1\"\r\nEncapsulated: null-body=0\r\n\r\n").await
+            scanner.say("ICAP/1.0 204 No Content\r\nISTag: \"t1\"\r\nEncapsulated: null-body=0\r\n\r\n").await;
         }
         Does::Echo if !has_body => {
             scanner
