@@ -122,11 +122,13 @@ fn http(bytes: &[u8]) -> Answer {
     if method_length > METHOD_MAX || !line[..method_length].iter().all(is_token) {
         return Some(false);
     }
+    // Of what is there, nothing may be what no request line has, however much is there.
+    let rest = line.get(method_length + 1..).unwrap_or_default();
+    if rest.iter().any(|byte| byte.is_ascii_control() && *byte != b'\r') {
+        return Some(false);
+    }
     if end.is_none() {
-        // Of what is there, nothing may be what no request line has.
-        let rest = line.get(method_length + 1..).unwrap_or_default();
-        let good = rest.iter().all(|byte| !byte.is_ascii_control() || *byte == b'\r');
-        return if good { None } else { Some(false) };
+        return None;
     }
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut words = line.split(|byte| *byte == b' ');

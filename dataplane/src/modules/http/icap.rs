@@ -1,4 +1,4 @@
-//! `icap: {…}` of the HTTP proxy: `proxy/ICAP.md` says what each key does.
+//! `icap: {…}` of the HTTP proxy: `proxy/ICAP.md` says what each key does, and what is to happen when that fails.
 
 use std::sync::Arc;
 
