@@ -127,9 +127,8 @@ fn http(bytes: &[u8]) -> Answer {
     if rest.iter().any(|byte| byte.is_ascii_control() && *byte != b'\r') {
         return Some(false);
     }
-    if end.is_none() {
-        return None;
-    }
+    // The line is not whole yet.
+    end?;
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut words = line.split(|byte| *byte == b' ');
     let (method, target, version) = (words.next(), words.next(), words.next());
