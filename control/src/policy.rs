@@ -27,7 +27,7 @@ pub use memory::{Holds, Memory};
 pub use nat::{GeneralRow, Mapping, NatPolicy, NatPolicyId};
 pub use network::{Interface, InterfaceId, KernelDevice, KernelDriver, Route};
 pub use router::{Directed, ForgePort, Order, Router, Search, ServerStates};
-pub use services::{Accept, Denial, Deny, Kind, Proxy, Service, ServiceId, Source};
+pub use services::{Accept, Denial, Deny, Kind, Proxy, Release, Service, ServiceId, Source};
 pub use sets::{Member, Set, SetDefinition, SetError, SetKind, Sets};
 pub use trace::{Criterion, NoTrace, Step, Trace};
 pub use translation::{Nat, NatKind, NatRange};

@@ -42,6 +42,7 @@ impl<N: Nic> Worker<N> {
             }
             return;
         }
+        self.spare_lingering();
         if self.takes_expected(now, key, arrival) {
             return;
         }

@@ -39,6 +39,7 @@ pub mod route;
 pub mod run;
 pub mod session;
 pub mod socket;
+pub mod splice;
 pub mod step;
 pub mod stream;
 pub mod task;

@@ -162,6 +162,13 @@ pub const DATAGRAMS_STREAM_AFTER: Duration = Duration::from_secs(2);
 /// for others.
 pub const DATAGRAMS_PER_CLIENT_SHARE: usize = 4;
 
+/// How long copies of the last segments pass after a released session is over: RFC 9293 3.4.2 gives a segment two minutes,
+/// the hosts that keep such a connection (Linux, the BSDs) one.
+pub const SPLICE_LINGER: Duration = Duration::from_secs(60);
+
+/// How long a released session waits for the last acknowledgments once both FINs have passed: as the relay does.
+pub const SPLICE_FINISH: Duration = proxy::limits::FINISH_MAX;
+
 // ---- Fragments, translations --------------------------------------------------------------------------------------
 
 /// How long fragments wait for the rest: half of the 60 seconds of RFC 8200 4.5, as Linux does for IPv4
@@ -217,6 +224,12 @@ impl Capacity {
     /// which protects nobody). RFC 9293 3.6.1 wants them kept, memory does not: half as many as may be served.
     pub fn time_wait(&self) -> usize {
         (self.sessions / 2).max(1)
+    }
+
+    /// Released sessions that are over and let late copies pass; each has two entries in the flow table, so half as many as
+    /// connections in TIME-WAIT, which share the table's last third with them.
+    pub fn lingering(&self) -> usize {
+        (self.time_wait() / 2).max(1)
     }
 
     /// Packet memory of the core, as [`Capacity::for_memory`] was told.

@@ -153,6 +153,7 @@ impl<N: Nic> Worker<N> {
                     self.leg_unreachable(now, session, leg, header.seq);
                 }
             }
+            Some(Step::Splice { key, direction }) => self.splice_unreachable(now, key, direction, ip, frame),
             Some(Step::HalfOpen { key, leg }) => self.half_open_unreachable(now, key, leg),
             Some(Step::Forward { forward, direction }) => {
                 self.forward_unreachable(now, forward, direction, ip, frame);

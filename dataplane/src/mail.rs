@@ -197,9 +197,12 @@ impl<N: Nic> Worker<N> {
         let info = |leg: Leg| session.socket(leg).and_then(|key| self.socket_info(key));
         let (client, server) = (info(Leg::Client), info(Leg::Server));
         let received = |info: &Option<tcp::Info>| info.as_ref().map_or(0, |info| info.bytes_received);
-        let (to_server, to_client) = match session.ended {
-            Some(ended) => (ended.record().2, ended.record().3),
-            None => (received(&client), received(&server)),
+        let released = session.splice.and_then(|splice| self.splices.progress(splice));
+        let last = released.map_or(session.last, |(_, active)| active);
+        let (to_server, to_client) = match (session.ended, released) {
+            (Some(ended), _) => (ended.record().2, ended.record().3),
+            (None, Some(([to_server, to_client], _))) => (to_server, to_client),
+            (None, None) => (received(&client), received(&server)),
         };
         FlowRecord {
             core: self.core,
@@ -216,7 +219,7 @@ impl<N: Nic> Worker<N> {
             bytes_to_server: to_server,
             bytes_to_client: to_client,
             age_ms: (now - session.started).as_millis() as u64,
-            idle_ms: (now - session.last).as_millis() as u64,
+            idle_ms: (now - last).as_millis() as u64,
             generation: session.policy.generation(),
             client: client.and_then(|info| serde_json::to_value(info).ok()),
             server: server.and_then(|info| serde_json::to_value(info).ok()),

@@ -77,6 +77,11 @@ pub(crate) fn of(service: &Service) -> Option<Module> {
     Some(Module { service: Arc::from(service.name.as_str()), settings })
 }
 
+/// Whether a service's proxy would do nothing but pass on what comes.
+pub(crate) fn reads_nothing(service: &Service) -> bool {
+    takes_datagrams(service)
+}
+
 /// Whether a service relays datagrams: a plug that would do nothing with them.
 pub(crate) fn takes_datagrams(service: &Service) -> bool {
     service.proxy() == Some(Proxy::Plug)

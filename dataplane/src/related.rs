@@ -23,6 +23,7 @@ impl<N: Nic> Worker<N> {
         let reverse = Key::new(arrival.interface, quote.protocol, quote.destination_socket(), quote.source_socket());
         match self.flows.find(&reverse).map(|id| self.flows[id]) {
             Some(Step::Proxy { session, leg }) => self.about_leg(now, session, leg, arrival, error),
+            Some(Step::Splice { key, direction }) => self.splice_related(now, key, direction, arrival, error),
             Some(Step::HalfOpen { key, leg }) => self.half_open_icmp(now, key, leg, arrival.ip.source, error),
             Some(Step::Forward { forward, direction }) => {
                 self.forward_related(now, forward, direction, arrival, error);

@@ -39,6 +39,7 @@ use tcp::Instant;
 
 use crate::flow::FlowId;
 use crate::socket::{Leg, SocketKey};
+use crate::splice::SpliceKey;
 use crate::task::Reply;
 use related::RelatedLegs;
 
@@ -86,6 +87,8 @@ pub struct Session {
     pub server_socket: Option<SocketKey>,
     /// Connections beside the two, once there are any.
     pub related: Option<Box<RelatedLegs>>,
+    /// Its two ends speak to each other.
+    pub splice: Option<SpliceKey>,
     /// Who waits for the server leg (`accept: immediate`, and programs that connect).
     pub connecting: Option<Reply<Result<SocketKey, proxy::ConnectError>>>,
     /// Which of the router's servers were asked.
@@ -132,7 +135,11 @@ impl Session {
 
     /// One word for listings.
     pub fn stage(&self) -> &'static str {
-        if self.ended.is_some() { "closing" } else { "running" }
+        match (self.ended, self.splice) {
+            (Some(_), _) => "closing",
+            (None, Some(_)) => "released",
+            (None, None) => "running",
+        }
     }
 }
 

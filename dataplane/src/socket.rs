@@ -225,6 +225,8 @@ pub enum Timer {
     HalfOpen(crate::session::half_open::HalfOpenKey),
     /// A server has had its service's time to answer.
     Connect(SessionKey, SocketKey),
+    /// A released session may have to end.
+    Splice(crate::splice::SpliceKey),
     /// A forwarded flow may have expired.
     Forward(crate::forward::ForwardKey),
     /// A flow of a program on the gateway may have expired.

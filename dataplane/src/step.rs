@@ -7,6 +7,7 @@ use crate::session::SessionKey;
 use crate::session::half_open::HalfOpenKey;
 use crate::session::time_wait::TimeWaitKey;
 use crate::socket::Leg;
+use crate::splice::SpliceKey;
 
 /// The value of a flow table entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,13 @@ pub enum Step {
     TimeWait {
         /// Its record.
         key: TimeWaitKey,
+    },
+    /// Of a released session: passed on to the other end.
+    Splice {
+        /// Its record.
+        key: SpliceKey,
+        /// Which way the packet goes; the client's is the original one.
+        direction: Direction,
     },
     /// Routed on, tracked.
     Forward {

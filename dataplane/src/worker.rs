@@ -46,6 +46,7 @@ use crate::session::half_open::HalfOpens;
 use crate::session::related::Expectations;
 use crate::session::time_wait::TimeWaits;
 use crate::socket::{Shared, SocketKey, Timer};
+use crate::splice::Splices;
 use crate::step::Step;
 
 /// Payload of a worker's frames.
@@ -93,6 +94,7 @@ pub struct Worker<N: Nic> {
     pub(crate) serving: usize,
     pub(crate) half_open: HalfOpens,
     pub(crate) time_wait: TimeWaits,
+    pub(crate) splices: Splices,
     pub(crate) per_service: HashMap<String, u32, FixedState>,
     /// UDP sessions, by client.
     pub(crate) per_client: HashMap<IpAddr, u32, FixedState>,
@@ -188,6 +190,7 @@ impl<N: Nic> Worker<N> {
             serving: 0,
             half_open: HalfOpens::new(options.limits.half_open, random.key()),
             time_wait: TimeWaits::default(),
+            splices: Splices::default(),
             per_service: HashMap::default(),
             per_client: HashMap::with_hasher(FixedState::with_seed(random.next_u64())),
             linked: Linked::default(),
@@ -299,6 +302,7 @@ impl<N: Nic> Worker<N> {
         let key = Key::new(arrival.interface, ip.protocol, ip.source_socket(), ip.destination_socket());
         match self.flows.find(&key).map(|id| (id, self.flows[id])) {
             Some((_, Step::Proxy { session, leg })) => self.proxied(now, session, leg, arrival),
+            Some((_, Step::Splice { key: id, direction })) => self.spliced(now, id, direction, key, &arrival),
             Some((_, Step::HalfOpen { key: id, leg })) => self.half_open_segment(now, id, leg, key, arrival),
             Some((_, Step::TimeWait { key: id })) => self.lingering(now, id, key, &arrival),
             Some((_, Step::Forward { forward, direction })) => self.forward(now, forward, direction, key, &arrival),
@@ -360,7 +364,7 @@ impl<N: Nic> Worker<N> {
     fn expire(&mut self, now: Instant) -> usize {
         let mut rung = std::mem::take(&mut self.rung);
         self.shared.wheel.borrow_mut().expire(now, limits::TIMERS_PER_TURN, &mut rung);
-        let work = rung.len() + self.expire_time_wait(now);
+        let work = rung.len() + self.expire_time_wait(now) + self.expire_splices(now);
         let expired = self.reassembly.expire(now);
         self.counters.add(Counter::FragmentTimedOut, expired);
         for timer in rung.drain(..) {
@@ -369,6 +373,7 @@ impl<N: Nic> Worker<N> {
                 Timer::Alarm(key) => self.alarm(key),
                 Timer::HalfOpen(key) => self.half_open_timeout(now, key),
                 Timer::Connect(session, socket) => self.connect_timeout(now, session, socket),
+                Timer::Splice(key) => self.splice_timeout(now, key),
                 Timer::Forward(key) => self.forward_timeout(now, key),
                 Timer::Local(key) => self.local_timeout(now, key),
             }
@@ -403,7 +408,7 @@ impl<N: Nic> Worker<N> {
             return Some(now);
         }
         let timers = self.shared.wheel.borrow().next();
-        let told = [self.probation_until(), self.suppressed_due()];
+        let told = [self.probation_until(), self.suppressed_due(), self.splices.deadline()];
         let own = [timers, self.neighbours.deadline(), self.time_wait.deadline(), self.reassembly.deadline()];
         own.into_iter().chain(told).flatten().min()
     }
@@ -430,6 +435,8 @@ impl<N: Nic> Worker<N> {
             sockets: self.shared.sockets.borrow().len(),
             half_open: self.half_open.len(),
             time_wait: self.time_wait.len(),
+            released: self.splices.len(),
+            lingering: self.splices.lingering(),
             forwards: self.forwards.len(),
             expected: self.expectations.len(),
             local_flows: self.exceptions.len(),
@@ -467,6 +474,10 @@ pub struct Audit {
     pub half_open: usize,
     /// Connections of which only TIME-WAIT is left.
     pub time_wait: usize,
+    /// Released sessions.
+    pub released: usize,
+    /// Released sessions that are over, but for late copies.
+    pub lingering: usize,
     /// Forwarded flows.
     pub forwards: usize,
     /// Connections that proxies expect.

@@ -285,6 +285,19 @@ impl Embryo {
         }
     }
 
+    /// Whether the two may go on without us from the client's ACK on. Only clocks stand in the way: who has seen a
+    /// timestamp takes no older one (RFC 7323, 5: PAWS), and what we said again had a later one, by our clock.
+    #[must_use]
+    pub fn may_be_left_alone(&self, ack: &Header) -> bool {
+        let stamp = |said: &CompactSyn| said.header((0, 0)).options.timestamp;
+        let (Some(syn), Some(_)) = (stamp(&self.syn), stamp(&self.answer)) else { return true };
+        // What was said last in the client's name was said before the answer came.
+        let ticks = if self.syns > 1 { self.answered / 1_000 } else { 0 };
+        let last = syn.value.wrapping_add(ticks);
+        let is_later = |value: u32| value.wrapping_sub(last).cast_signed() >= 0;
+        self.syn_acks == 1 && ack.options.timestamp.is_some_and(|timestamp| is_later(timestamp.value))
+    }
+
     /// The client's connection, which has not seen the last ACK yet. `ports`: ours, the client's.
     #[must_use]
     pub fn client_leg<P: Payload>(&self, now: Instant, ports: (u16, u16), config: &Config) -> Connection<P> {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use sim::town::TERMINATED;
 use sim::{ConnectionId, HostId, Pattern, Progress, Step, Town, for_each_seed};
 use tcp::{Flags, Header, Options};
 
@@ -16,7 +17,7 @@ const MUCH: Pattern = Pattern { key: 9, len: 3_000_000 };
 
 /// A town with a server that sends much on port 80, an echo on port 81, and sessions that may idle for 30 s.
 fn town(seed: u64) -> (Town, HostId) {
-    let idle = [("anything: { proxy: plug, accept: mirror }", "anything: { proxy: plug, accept: mirror, idle_s: 30 }")];
+    let idle = [(TERMINATED.0, "anything: { proxy: plug, accept: mirror, idle_s: 30, release: never }")];
     let mut town = Town::changed(seed, &idle);
     let attacker = hand::attacker(&mut town);
     let server = [Step::Exchange(MUCH, Pattern { key: 0, len: 0 }), Step::AwaitReset];

@@ -16,7 +16,7 @@ const FORGOTTEN: Duration = Duration::from_secs(3_600);
 fn whatever_happens_bytes_are_right_and_nothing_is_left() {
     for_each_seed(25, |seed| {
         let mut random = Random::new(seed ^ 0xc4a0_5000);
-        let mut town = Town::new(seed);
+        let mut town = Town::either(seed);
         let connections = 1 + random.below(40);
         let (mut opened, mut calls) = (0, Vec::new());
         for _ in 0..30 {

@@ -9,7 +9,7 @@ use crate::{LONG, SERVERS, at};
 #[test]
 fn a_thousand_connections_at_once() {
     for_each_seed(1, |seed| {
-        let mut town = Town::new(seed);
+        let mut town = Town::either(seed);
         for key in 0..1_000 {
             let (up, down) = (Pattern { key, len: 500 + key }, Pattern { key: key + 5_000, len: 2_000 + key });
             let port = 1_000 + key as u16;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sim::gateway::Settings;
 use sim::host::sockets::Habits;
+use sim::town::TERMINATED;
 use sim::{Pattern, Step, Town, for_each_seed};
 
 use crate::LONG;
@@ -14,7 +15,7 @@ const FRAMES: usize = 3_000;
 #[test]
 fn stalled_connections_of_crumbs_leave_buffers_for_others() {
     for_each_seed(2, |seed| {
-        let mut town = Town::with(seed, &[], &Settings { frames: FRAMES, ..Settings::default() });
+        let mut town = Town::with(seed, &[TERMINATED], &Settings { frames: FRAMES, ..Settings::default() });
         // The server says that it takes nothing larger, so the client's segments are crumbs.
         town.world.get_mut(town.server).tcp.habits = Habits { mss: Some(216), ..Habits::MODERN };
         let much = 1 << 20;

@@ -9,7 +9,7 @@ use crate::LONG;
 #[test]
 fn what_is_there_finishes_and_nothing_new_begins() {
     for_each_seed(3, |seed| {
-        let mut town = Town::new(seed);
+        let mut town = Town::either(seed);
         town.world.get_mut(town.server).tcp.listen(80, &[Step::Echo, Step::Finish]);
         let bytes = Pattern { key: 1, len: 20_000 };
         let client = [

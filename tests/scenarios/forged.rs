@@ -12,7 +12,7 @@ use crate::{LONG, SERVERS};
 #[test]
 fn a_client_that_never_acknowledges_never_gets_the_server_to_accept() {
     for_each_seed(3, |seed| {
-        let mut town = Town::new(seed);
+        let mut town = Town::either(seed);
         let forger = hand::attacker(&mut town);
         town.world.get_mut(town.server).tcp.listen(80, &[Step::Echo, Step::Finish]);
         town.world.run(Duration::from_secs(1));
@@ -34,7 +34,7 @@ fn a_client_that_never_acknowledges_never_gets_the_server_to_accept() {
 #[test]
 fn a_new_syn_under_a_held_tuple_is_held_instead() {
     for_each_seed(3, |seed| {
-        let mut town = Town::new(seed);
+        let mut town = Town::either(seed);
         let forger = hand::attacker(&mut town);
         // Nobody listens and nobody refuses: the first SYN stays held.
         town.world.get_mut(town.server).tcp.refuses = false;

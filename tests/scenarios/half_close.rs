@@ -8,7 +8,7 @@ use crate::{LONG, SERVERS, at};
 fn check(client: &[Step], server: &[Step]) {
     for_each_seed(3, |seed| {
         for (address, port) in SERVERS.into_iter().flat_map(|address| [(address, 80), (address, 8080)]) {
-            let mut town = Town::new(seed);
+            let mut town = Town::either(seed);
             town.world.get_mut(town.server).tcp.listen(port, server);
             town.world.connect(town.client, &at(address, port), client);
             town.world.finish(LONG);

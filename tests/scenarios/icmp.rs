@@ -22,7 +22,7 @@ struct Side {
 
 /// A long exchange over links with some delay, under way.
 fn under_way(seed: u64) -> (Town, sim::ConnectionId, [Side; 2]) {
-    let mut town = Town::new(seed);
+    let mut town = Town::terminated(seed);
     let (attacker, puppet) = (hand::attacker(&mut town), hand::puppet(&mut town));
     town.world.set_all(Conditions { delay: Duration::from_millis(20), ..Conditions::CLEAN });
     town.world.get_mut(town.server).tcp.listen(80, &[Step::Echo, Step::Finish]);

@@ -15,7 +15,7 @@ fn bytes_are_equal_over_bad_cables() {
         let mut random = Random::new(seed ^ 0x10_55);
         let address = SERVERS[(seed % 2) as usize];
         let port = if seed % 3 == 0 { 8080 } else { 80 };
-        let mut town = Town::new(seed);
+        let mut town = Town::either(seed);
         // A neighbour whose answers are lost three times counts as not there, which is right, and no subject here.
         town.world.get_mut(town.server).tcp.listen(7, &[Step::Finish, Step::AwaitFinish]);
         town.world.connect(town.client, &at(address, 7), &[Step::AwaitFinish, Step::Finish]);

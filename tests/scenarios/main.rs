@@ -37,6 +37,7 @@ mod probation;
 mod program_datagrams;
 mod redecide;
 mod refused;
+mod released;
 mod reload;
 mod reset;
 mod same_seed;

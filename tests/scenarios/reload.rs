@@ -14,7 +14,7 @@ const CLOSED: (&str, &str) =
 #[test]
 fn flows_go_on_and_new_ones_meet_the_new_policy() {
     for_each_seed(3, |seed| {
-        let mut town = Town::new(seed);
+        let mut town = Town::either(seed);
         town.world.get_mut(town.server).tcp.listen(80, &[Step::Echo, Step::Finish]);
         let bytes = Pattern { key: 1, len: 20_000 };
         let client = [

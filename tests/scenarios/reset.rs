@@ -11,7 +11,7 @@ use crate::{LONG, SERVERS, at};
 fn a_reset_by_the_client_reaches_the_server() {
     for_each_seed(3, |seed| {
         for (address, port) in SERVERS.into_iter().flat_map(|address| [(address, 80), (address, 8080)]) {
-            let mut town = Town::new(seed);
+            let mut town = Town::either(seed);
             town.world.get_mut(town.server).tcp.listen(port, &[Step::receive(1, 5_000), Step::AwaitReset]);
             let client = [Step::send(1, 5_000), Step::AwaitSent, Step::Wait(Duration::from_millis(50)), Step::Reset];
             town.world.connect(town.client, &at(address, port), &client);
@@ -27,7 +27,7 @@ fn a_reset_by_the_client_reaches_the_server() {
 fn a_reset_by_the_server_reaches_the_client() {
     for_each_seed(3, |seed| {
         for (address, port) in SERVERS.into_iter().flat_map(|address| [(address, 80), (address, 8080)]) {
-            let mut town = Town::new(seed);
+            let mut town = Town::either(seed);
             let server = [Step::receive(1, 5_000), Step::Wait(Duration::from_millis(50)), Step::Reset];
             town.world.get_mut(town.server).tcp.listen(port, &server);
             let call = town.world.connect(town.client, &at(address, port), &[Step::send(1, 5_000), Step::AwaitReset]);

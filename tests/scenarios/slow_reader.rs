@@ -13,7 +13,7 @@ const MUCH: u64 = 8 << 20;
 fn a_stalled_client_stops_the_server_and_gets_every_byte_later() {
     for_each_seed(2, |seed| {
         for address in SERVERS {
-            let mut town = Town::new(seed);
+            let mut town = Town::either(seed);
             town.world.get_mut(town.server).tcp.listen(80, &[Step::send(1, MUCH), Step::Finish, Step::AwaitFinish]);
             let client =
                 [Step::Wait(Duration::from_secs(120)), Step::receive(1, MUCH), Step::AwaitFinish, Step::Finish];

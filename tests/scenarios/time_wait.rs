@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dataplane::limits::Capacity;
 use sim::gateway::{CAPACITY, Settings};
+use sim::town::TERMINATED;
 use sim::{ConnectionId, Pattern, Step, Town, for_each_seed};
 use tcp::{Flags, Header};
 
@@ -29,7 +30,7 @@ fn call(town: &mut Town, server: &str, port: u16) -> ConnectionId {
 fn a_session_is_over_when_only_time_wait_is_left() {
     for_each_seed(3, |seed| {
         for server in SERVERS {
-            let mut town = Town::new(seed);
+            let mut town = Town::terminated(seed);
             call(&mut town, server, 4_000);
             let audit = town.world.gateway.audit();
             assert_eq!((audit.sessions, audit.sockets, audit.time_wait, audit.flows), (0, 0, 1, 1), "{audit:?}");
@@ -47,7 +48,7 @@ fn a_session_is_over_when_only_time_wait_is_left() {
 #[test]
 fn time_wait_assassination() {
     for_each_seed(3, |seed| {
-        let mut town = Town::new(seed);
+        let mut town = Town::terminated(seed);
         town.world.record();
         call(&mut town, SERVERS[0], 4_000);
         let capture = town.world.capture.take().unwrap_or_default();
@@ -78,7 +79,7 @@ fn time_wait_assassination() {
 #[test]
 fn the_clients_new_connection_takes_the_tuple_over() {
     for_each_seed(3, |seed| {
-        let mut town = Town::new(seed);
+        let mut town = Town::terminated(seed);
         // A client whose own TIME-WAIT is short uses its port again at once.
         town.world.get_mut(town.client).tcp.config.time_wait = Duration::from_millis(100);
         town.world.get_mut(town.server).tcp.config.time_wait = Duration::from_millis(100);
@@ -93,7 +94,7 @@ fn the_clients_new_connection_takes_the_tuple_over() {
 #[test]
 fn the_oldest_makes_room() {
     let limits = Capacity { sessions: 8, ..CAPACITY };
-    let mut town = Town::with(2, &[], &Settings { limits, ..Settings::default() });
+    let mut town = Town::with(2, &[TERMINATED], &Settings { limits, ..Settings::default() });
     for port in 4_000..4_010 {
         call(&mut town, SERVERS[0], port);
     }

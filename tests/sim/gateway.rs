@@ -364,6 +364,17 @@ impl Gateway {
         report.recv().expect("the core reports")
     }
 
+    /// The flows there are.
+    ///
+    /// # Panics
+    /// When the core does not say.
+    pub fn flows(&mut self, now: Instant) -> Vec<FlowRecord> {
+        let (reply, flows) = crossbeam_channel::bounded(1);
+        self.to_core.send(ToCore::Flows { limit: usize::MAX, reply }).expect("the core's box is there");
+        self.turn(now);
+        flows.recv().expect("the core lists")
+    }
+
     /// One counter.
     ///
     /// # Panics

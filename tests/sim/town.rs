@@ -8,7 +8,7 @@
 //!                                                          └ 198.51.101.0/24, 2001:db8:98::/64: hosts that are down
 //! ```
 //!
-//! Everything from the intranet is proxied by a mirrored plug, but port 8080 by one that answers at once; the DMZ and
+//! Everything from the intranet is proxied by a mirrored plug, which releases its sessions, but port 8080 by one that answers at once; the DMZ and
 //! the uplink may open nothing. Scenarios change what they are about in the text, as an operator would.
 
 use crate::gateway::{Gateway, Settings};
@@ -53,6 +53,10 @@ rules: |
   COMMIT
 "#;
 
+/// What [`Town::terminated`] changes.
+pub const TERMINATED: (&str, &str) =
+    ("anything: { proxy: plug, accept: mirror }", "anything: { proxy: plug, accept: mirror, release: never }");
+
 /// The place.
 pub struct Town {
     /// Everything in it.
@@ -70,6 +74,18 @@ impl Town {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self::with(seed, &[], &Settings::default())
+    }
+
+    /// With a plug that keeps its sessions to itself: nothing is released.
+    #[must_use]
+    pub fn terminated(seed: u64) -> Self {
+        Self::changed(seed, &[TERMINATED])
+    }
+
+    /// The one or the other, as the seed wants it.
+    #[must_use]
+    pub fn either(seed: u64) -> Self {
+        if seed.count_ones().is_multiple_of(2) { Self::new(seed) } else { Self::terminated(seed) }
     }
 
     /// With lines of [`YAML`] replaced by others.

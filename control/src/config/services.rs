@@ -12,8 +12,8 @@ use crate::faults::Faults;
 use crate::limits;
 use crate::modules::{Modules, Reading};
 use crate::policy::{
-    Accept, Denial, Deny, Kind, Mapping as NatMapping, NatPolicy, NatPolicyId, Proxy, RejectKind, Router, Service,
-    Source,
+    Accept, Denial, Deny, Kind, Mapping as NatMapping, NatPolicy, NatPolicyId, Proxy, RejectKind, Release, Router,
+    Service, Source,
 };
 
 /// A plug that moves no byte for so long ends (Zorp's `PlugProxy.timeout`).
@@ -76,6 +76,7 @@ fn service(name: &str, node: &Node, known: &Known<'_>, faults: &mut Faults) -> S
         name: name.to_owned(),
         kind: Kind::Proxy(Proxy::Plug),
         accept: Accept::Mirror,
+        release: Release::Auto,
         source: Source::Client,
         forge_port: None,
         router: Router::Transparent { forced_port: 0 },
@@ -205,6 +206,10 @@ fn proxied(service: &mut Service, mapping: &mut Mapping<'_>, faults: &mut Faults
     let accept_node = mapping.get("accept");
     if let Some(accept) = accept_node.and_then(|node| decode::choice(node, "`accept`", &accept, faults)) {
         service.accept = accept;
+    }
+    let release = [("auto", Release::Auto), ("never", Release::Never)];
+    if let Some(release) = mapping.get("release").and_then(|node| decode::choice(node, "`release`", &release, faults)) {
+        service.release = release;
     }
     // The program is the server: there is nobody whose answer could be mirrored.
     if service.proxy() == Some(Proxy::Handoff) {

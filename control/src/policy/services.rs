@@ -26,6 +26,8 @@ pub struct Service {
     pub kind: Kind,
     /// When the client is answered.
     pub accept: Accept,
+    /// Whether its proxy may leave a session to the two ends.
+    pub release: Release,
     /// Whose address the server sees.
     pub source: Source,
     /// From which port the server is spoken to; none: from the client's own where the address is the client's, else
@@ -100,6 +102,16 @@ pub enum Accept {
     Mirror,
     /// At once.
     Immediate,
+}
+
+/// Whether a session may be released: its packets then pass from one end to the other as they are, and only their way,
+/// their number and their end are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// As soon as its proxy has no more to say or to read.
+    Auto,
+    /// Not at all: both connections end here for as long as there is one.
+    Never,
 }
 
 /// Whose address the server sees as the flow's source.

@@ -74,7 +74,8 @@ impl<N: Nic> Worker<N> {
     /// Whether the flow was cut.
     fn redecide_flow(&mut self, now: Instant, walk: &Redecide, key: Key, step: Step) -> bool {
         match step {
-            Step::Proxy { session, leg: Leg::Client } => {
+            Step::Proxy { .. } | Step::Splice { .. } => {
+                let Some(session) = self.session_of(step) else { return false };
                 let Some(found) = self.sessions.get(session) else { return false };
                 if found.ended.is_some() || !walk.concerns(found.policy.generation(), &self.policy) {
                     return false;
@@ -140,6 +141,15 @@ impl<N: Nic> Worker<N> {
                 self.exceptions.generation(local).is_some_and(concerned) && self.redecide_local(now, local)
             }
             _ => false,
+        }
+    }
+
+    /// The session whose client's packets have this step.
+    fn session_of(&self, step: Step) -> Option<SessionKey> {
+        match step {
+            Step::Proxy { session, leg: Leg::Client } => Some(session),
+            Step::Splice { key, direction: Direction::Original } => self.splices.session(key),
+            _ => None,
         }
     }
 

@@ -39,6 +39,9 @@ impl<N: Nic> Worker<N> {
             self.counters.count(full);
             return self.cut_half_open(now, id, proxy::Reason::ConnectLimit);
         }
+        if self.needs_nobody(id, header) {
+            return self.release_handshake(now, id, &arrival);
+        }
         let Some(next_hop) = self.routes.lookup_from(key.interface(), client.ip()) else {
             self.counters.count(Counter::NoRoute);
             return self.cut_half_open(now, id, proxy::Reason::ClientUnreachable);
@@ -115,9 +118,7 @@ impl<N: Nic> Worker<N> {
         server: Option<(FlowId, Wired<SliceOf<N>>)>,
     ) {
         let client_flow = session.client_flow;
-        self.serving += 1;
-        *self.per_service.entry_ref(session.service().name.as_str()).or_insert(0) += 1;
-        let key = self.sessions.insert(session);
+        let key = self.begin_session(session);
         let mut place = |flow: FlowId, leg: Leg, (connection, path): Wired<SliceOf<N>>| {
             self.flows[flow] = Step::Proxy { session: key, leg };
             self.shared.sockets.borrow_mut().insert(Socket::new(connection, path, key, leg, flow))
@@ -130,6 +131,13 @@ impl<N: Nic> Worker<N> {
         }
         self.counters.count(Counter::SessionsServed);
         self.start_proxy(key);
+    }
+
+    /// From here on it counts.
+    pub(crate) fn begin_session(&mut self, session: Session) -> SessionKey {
+        self.serving += 1;
+        *self.per_service.entry_ref(session.service().name.as_str()).or_insert(0) += 1;
+        self.sessions.insert(session)
     }
 
     fn start_proxy(&mut self, key: SessionKey) {

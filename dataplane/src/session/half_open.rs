@@ -199,6 +199,7 @@ impl Session {
             client_socket: None,
             server_socket: None,
             related: None,
+            splice: None,
             connecting: None,
             search: Search::default(),
             task: None,

@@ -127,7 +127,7 @@ impl<N: Nic> Worker<N> {
             return self.end_half_open(now, id, proxy::Reason::ConnectUnreachable);
         };
         let marks = record.syn_marks;
-        let mss_max = self.interfaces.get(next_hop.interface).mss(target.is_ipv6());
+        let mss_max = self.mss_of_both(id, next_hop.interface, target.is_ipv6());
         let Some(record) = self.half_open.get_mut(id) else { return };
         record.syn_marks = marks.next(1);
         let header = record.embryo.say_syn(now, (local.port(), target.port()), mss_max);
@@ -147,7 +147,7 @@ impl<N: Nic> Worker<N> {
             return self.end_half_open(now, id, proxy::Reason::ClientUnreachable);
         };
         let marks = record.answer_marks;
-        let mss_max = self.interfaces.get(next_hop.interface).mss(client.is_ipv6());
+        let mss_max = self.mss_of_both(id, next_hop.interface, client.is_ipv6());
         let Some(record) = self.half_open.get_mut(id) else { return };
         record.answer_marks = marks.next(1);
         let header = record.embryo.say_syn_ack(now, (original.port(), client.port()), mss_max);
@@ -156,6 +156,13 @@ impl<N: Nic> Worker<N> {
         if self.send_segment(now, &path, tcp::Ecn::NotCapable, &header, &[], None) == Delivery::Unreachable {
             self.half_open_unreachable(now, id, Leg::Client);
         }
+    }
+
+    /// The largest segment that fits this link, and the other leg's: what is released goes whole over both.
+    fn mss_of_both(&self, id: HalfOpenKey, link: InterfaceId, v6: bool) -> u16 {
+        let legs = [Leg::Client, Leg::Server].into_iter().filter_map(|leg| self.half_open_leg(id, leg));
+        let links = legs.map(|(key, _)| key.interface()).chain([link]);
+        links.map(|link| self.interfaces.get(link).mss(v6)).min().unwrap_or(0)
     }
 
     /// Its deadline is on the wheel.

@@ -145,6 +145,10 @@ impl<N: Nic> Worker<N> {
 
     /// Ends a session from our side: both connections are reset, or given up where nobody was told of them yet.
     pub(crate) fn cut(&mut self, now: Instant, key: SessionKey, ended: Ended) {
+        let ended = match ended {
+            Ended::With(Outcome { reason, .. }) if self.cut_splice(now, key, reason) => return,
+            ended => ended,
+        };
         let Some(session) = self.sessions.get_mut(key) else { return };
         // The task's streams are dropped with it, in its next turn; that aborts them.
         session.task = None;
@@ -201,11 +205,18 @@ impl<N: Nic> Worker<N> {
     /// Removes a session that has ended and has no connection left.
     fn forget_if_over(&mut self, key: SessionKey) {
         let over = self.sessions.get(key).is_some_and(|session| {
-            session.ended.is_some() && session.task.is_none() && session.sockets().next().is_none()
+            let idle = session.task.is_none() && session.splice.is_none();
+            session.ended.is_some() && idle && session.sockets().next().is_none()
         });
         if over {
             self.forget(key);
         }
+    }
+
+    /// A released session's ends are through with each other.
+    pub(crate) fn released_is_over(&mut self, now: Instant, key: SessionKey, ended: Ended) {
+        self.end(now, key, ended);
+        self.forget_if_over(key);
     }
 
     /// Takes a session out of all tables.

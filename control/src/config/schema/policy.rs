@@ -34,6 +34,8 @@ pub(super) struct ServiceSection {
     deny: Option<DenyWord>,
     /// When the client is answered; default mirror.
     accept: Option<AcceptWord>,
+    /// Whether sessions may be left to their two ends; default auto.
+    release: Option<ReleaseWord>,
     /// Whose address the server sees: client, gateway or ADDRESS:PORT; default client.
     source: Option<String>,
     /// The same as source: client (true) or gateway (false).
@@ -75,6 +77,13 @@ pub(super) enum ProxyWord {
 pub(super) enum AcceptWord {
     Mirror,
     Immediate,
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub(super) enum ReleaseWord {
+    Auto,
+    Never,
 }
 
 #[derive(JsonSchema)]

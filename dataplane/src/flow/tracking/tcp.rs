@@ -196,6 +196,18 @@ impl TcpTracking {
         self.state
     }
 
+    /// Behind the last byte (or FIN) that went this way, as a sequence number of its sender.
+    #[must_use]
+    pub fn sent(&self, direction: Direction) -> u32 {
+        self.sides(direction).0.sent
+    }
+
+    /// What who sends this way has acknowledged of the other's bytes.
+    #[must_use]
+    pub fn acknowledged(&self, direction: Direction) -> Option<u32> {
+        self.sides(direction).0.acknowledged
+    }
+
     /// One more segment.
     ///
     /// # Errors
@@ -320,6 +332,6 @@ fn end(header: &Header, payload: usize) -> u32 {
 }
 
 /// Sequence numbers wrap: `a` is before `b` when the way forward is the shorter one.
-fn before(a: u32, b: u32) -> bool {
+pub(crate) fn before(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) < 0
 }
