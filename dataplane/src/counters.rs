@@ -178,6 +178,7 @@ counters! {
     MirrorSynCrossed "mirror_syn_crossed" "SYNs of servers that answer nothing: both opened at once, or a split handshake."
     MirrorWithdrawn "mirror_withdrawn" "Handshakes that clients ended by a reset; the servers got it."
     SessionsReleased "sessions_released" "Sessions whose two ends were left to each other."
+    ReleaseMismatch "release_mismatch" "Sessions that could not be left to their two ends: what these have agreed on with the gateway differs."
     Released "released" "Packets of released sessions, passed on as they came."
     SessionsServed "sessions_served" "Sessions whose proxy was started, or not needed."
     TimeWaitEvicted "time_wait_evicted" "Connections in TIME-WAIT forgotten early because there were too many."

@@ -36,7 +36,7 @@ use crate::handoff::datagrams::Program;
 use crate::limits;
 use crate::nat::{self, Wish};
 use crate::nic::Nic;
-use crate::packet::emit::Ends;
+use crate::packet::emit::{Ends, Rewrite};
 use crate::packet::{PROTOCOL_UDP, icmp};
 use crate::route::NextHop;
 use crate::session::server::Asking;
@@ -154,7 +154,7 @@ impl<N: Nic> Worker<N> {
         }
         if leg.unidirectional || entry.is_some_and(|(flags, _)| is_unidirectional(flags)) {
             self.counters.count(Counter::DatagramsUnidir);
-            self.send_on(now, arrival, &leg.next_hop, Some(&leg.ends));
+            self.send_on(now, arrival, &leg.next_hop, Rewrite { ends: Some(&leg.ends), shift: None });
             return;
         }
         let served = Served::new(&self.policy, service, listener, decision, [link, leg.link]);

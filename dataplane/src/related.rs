@@ -11,7 +11,7 @@ use crate::flow::Key;
 use crate::nic::Nic;
 use crate::packet::icmp::{self, ErrorKind};
 use crate::session::SessionKey;
-use crate::socket::Leg;
+use crate::socket::{Leg, SocketKey};
 use crate::step::Step;
 use crate::worker::{Arrival, Worker};
 
@@ -43,25 +43,23 @@ impl<N: Nic> Worker<N> {
         arrival: &Arrival<'_, N::Frame>,
         error: &icmp::Error,
     ) {
-        let Some(seq) = error.quote.seq else { return self.counters.count(Counter::IcmpUnmatched) };
-        let ipv6 = arrival.ip.source.is_ipv6();
-        if ipv6 && matches!(error.kind, ErrorKind::TooBig { mtu: 1..1_280 }) {
-            // RFC 8201, 4: less than the minimum link MTU of IPv6 is to be discarded.
-            return self.counters.count(Counter::IcmpUnmatched);
+        match about_segment(error, arrival.ip.source.is_ipv6()) {
+            Some(error) => {
+                self.counters.count(Counter::IcmpDelivered);
+                self.icmp_to_leg(now, session, leg, error);
+            }
+            None => self.counters.count(Counter::IcmpUnmatched),
         }
-        self.counters.count(Counter::IcmpDelivered);
-        let kind = match error.kind {
-            ErrorKind::TooBig { mtu } => IcmpKind::TooBig { mtu: payload_of(mtu, ipv6) },
-            ErrorKind::TimeExceeded { .. } => IcmpKind::TimeExceeded,
-            ErrorKind::Unreachable(unreachable) => IcmpKind::Unreachable { hard: unreachable.is_hard() },
-            ErrorKind::ParameterProblem { .. } => IcmpKind::Unreachable { hard: false },
-        };
-        self.icmp_to_leg(now, session, leg, IcmpError { kind, seq });
     }
 
     /// Hands an error to a connection.
     pub(crate) fn icmp_to_leg(&mut self, now: Instant, session: SessionKey, leg: Leg, error: IcmpError) {
-        let Some(key) = self.sessions.get(session).and_then(|session| session.socket(leg)) else { return };
+        if let Some(key) = self.sessions.get(session).and_then(|session| session.socket(leg)) {
+            self.icmp_to_socket(now, key, error);
+        }
+    }
+
+    pub(crate) fn icmp_to_socket(&mut self, now: Instant, key: SocketKey, error: IcmpError) {
         let signals = {
             let mut sockets = self.shared.sockets.borrow_mut();
             let Some(socket) = sockets.get_mut(key) else { return };
@@ -74,6 +72,20 @@ impl<N: Nic> Worker<N> {
             self.socket_event(key, signals);
         }
     }
+}
+
+/// What an error means to the connection whose segment it quotes, if anything.
+pub(crate) fn about_segment(error: &icmp::Error, ipv6: bool) -> Option<IcmpError> {
+    let seq = error.quote.seq?;
+    let kind = match error.kind {
+        // RFC 8201, 4: less than the minimum link MTU of IPv6 is to be discarded.
+        ErrorKind::TooBig { mtu: 1..1_280 } if ipv6 => return None,
+        ErrorKind::TooBig { mtu } => IcmpKind::TooBig { mtu: payload_of(mtu, ipv6) },
+        ErrorKind::TimeExceeded { .. } => IcmpKind::TimeExceeded,
+        ErrorKind::Unreachable(unreachable) => IcmpKind::Unreachable { hard: unreachable.is_hard() },
+        ErrorKind::ParameterProblem { .. } => IcmpKind::Unreachable { hard: false },
+    };
+    Some(IcmpError { kind, seq })
 }
 
 /// What a next hop of this MTU leaves for TCP, bytes.

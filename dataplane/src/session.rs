@@ -40,6 +40,7 @@ use tcp::Instant;
 use crate::flow::FlowId;
 use crate::socket::{Leg, SocketKey};
 use crate::splice::SpliceKey;
+use crate::splice::handover::Releasing;
 use crate::task::Reply;
 use related::RelatedLegs;
 
@@ -89,6 +90,8 @@ pub struct Session {
     pub related: Option<Box<RelatedLegs>>,
     /// Its two ends speak to each other.
     pub splice: Option<SpliceKey>,
+    /// Its proxy would leave it to them, or has done so.
+    pub release: Option<Box<Releasing>>,
     /// Who waits for the server leg (`accept: immediate`, and programs that connect).
     pub connecting: Option<Reply<Result<SocketKey, proxy::ConnectError>>>,
     /// Which of the router's servers were asked.
@@ -169,6 +172,13 @@ impl Ended {
     }
 }
 
+impl From<proxy::release::Passed> for Ended {
+    fn from(passed: proxy::release::Passed) -> Self {
+        let proxy::release::Passed { reason, to_server, to_client } = passed;
+        Self::With(proxy::Outcome { verdict: reason.verdict(), reason, to_server, to_client })
+    }
+}
+
 /// What a task asks of the worker; served after the tasks of the turn have run.
 #[derive(Debug)]
 pub enum Request {
@@ -214,6 +224,17 @@ pub enum Request {
         session: SessionKey,
         /// What.
         record: proxy::Record,
+    },
+    /// The session may be left to its ends.
+    Release {
+        /// Which.
+        session: SessionKey,
+        /// The connections that relay each other's bytes: the client's and the server's.
+        legs: [SocketKey; 2],
+        /// How long it may be silent, and go on.
+        limits: proxy::relay::Limits,
+        /// What the proxy is told by.
+        release: proxy::release::Release,
     },
     /// A tproxy request to the control thread.
     Tproxy {

@@ -110,6 +110,10 @@ pub struct Socket<P: tcp::Payload> {
     pub owned: bool,
     /// A task has held it at some time: how it ends is that task's business.
     pub was_owned: bool,
+    /// Its session is to be left to its ends when nothing waits here.
+    pub(crate) releasing: bool,
+    /// Packets pass it by: it only sees to what was said before.
+    pub(crate) passed_by: bool,
     /// Which timer of the wheel counts; later ones that still ring are ignored.
     pub armed: Option<Instant>,
     touched: bool,
@@ -128,6 +132,8 @@ impl<P: tcp::Payload> Socket<P> {
             flow,
             owned: false,
             was_owned: false,
+            releasing: false,
+            passed_by: false,
             armed: None,
             touched: false,
             waker: None,

@@ -10,8 +10,9 @@
 //! ```
 //!
 //! A released packet is routed on with a hop less, its Ethernet header new and nothing else: where the handshake was
-//! mirrored both legs have the same numbers, so there is no sequence number, window, timestamp or checksum to change; only
-//! who is spoken to as somebody else (`router`, `source`, NAT policies) gets other addresses.
+//! mirrored both legs have the same numbers, so there is no sequence number, window, timestamp or checksum to change. Who is
+//! spoken to as somebody else (`router`, `source`, NAT policies) gets other addresses; whose ends agreed with us and not with
+//! each other (`accept: immediate`, bytes that a proxy added) get other numbers.
 //! Ends see each other: their congestion control, their acknowledgments, their keep-alives.
 //!
 //! What must hold: the session goes on, counted, listed and timed like one that is served, and has one record at its end.
@@ -19,16 +20,21 @@
 //! what lies outside of the windows moves nothing here, so nobody from outside can prolong, end or miscount a session.
 //! A released session is never forgotten while its ends go on: when it has to end both are reset, by exact numbers.
 //!
-//! The parts: [`begin`] and [`end`] of a release, [`errors`] about its packets.
+//! The parts: [`begin`] of a handshake's, [`handover`] of two connections' release, [`tails`] they leave; [`errors`] about packets
+//! that passed; [`end`].
 
 mod begin;
 mod end;
 mod errors;
+pub mod handover;
+mod tails;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use slotmap::{SlotMap, new_key_type};
-use tcp::{Flags, Header, Instant};
+use tails::{Tail, Tails};
+use tcp::{Flags, Header, Instant, Shift};
 
 use crate::counters::Counter;
 use crate::flow::tracking::tcp::{TcpTracking, before};
@@ -36,7 +42,7 @@ use crate::flow::tracking::{Direction, Invalid, Update};
 use crate::flow::{FlowId, Key};
 use crate::nic::Nic;
 use crate::packet::Transport;
-use crate::packet::emit::Ends;
+use crate::packet::emit::{Ends, Rewrite};
 use crate::route::NextHop;
 use crate::session::SessionKey;
 use crate::worker::{Arrival, Worker};
@@ -60,10 +66,24 @@ pub(crate) struct Splice {
     fins: [Option<u32>; 2],
     /// When a byte last passed or was acknowledged.
     active: Instant,
+    limits: SpliceLimits,
+    /// What changes on the way there and back, where the ends did not agree on the same.
+    shifts: Option<Box<[Shift; 2]>>,
+    /// What is left of the connections that were here before.
+    tails: Option<Box<Tails>>,
     /// The two legs have other addresses or ports: they are rewritten.
     translated: bool,
     /// The session is over, late copies pass.
     over: bool,
+}
+
+/// How long one may go on.
+#[derive(Clone, Copy, Debug)]
+struct SpliceLimits {
+    /// No byte passed or was acknowledged.
+    idle: Duration,
+    /// Whatever passes.
+    end: Option<Instant>,
 }
 
 /// Bytes of one.
@@ -101,6 +121,21 @@ impl Splices {
         self.records.get(key).map(|splice| splice.session)
     }
 
+    /// The connection that packets of this direction pass, while there is one.
+    fn tail(&self, key: SpliceKey, direction: Direction) -> Option<Tail> {
+        self.records.get(key)?.tails.as_ref()?.0[direction as usize]
+    }
+
+    /// Where packets of this direction come in.
+    fn flow(&self, key: SpliceKey, direction: Direction) -> FlowId {
+        self.records[key].flows[direction as usize]
+    }
+
+    /// What changes on the way there and back.
+    fn shifts(&self, key: SpliceKey) -> Option<[Shift; 2]> {
+        self.records.get(key)?.shifts.as_deref().copied()
+    }
+
     /// Payload that passed, to the server and to the client, and when a byte last did.
     pub(crate) fn progress(&self, key: SpliceKey) -> Option<([u64; 2], Instant)> {
         self.records.get(key).map(|splice| (splice.bytes, splice.active))
@@ -123,6 +158,14 @@ enum Passage {
 }
 
 impl Splice {
+    /// A header in the client's numbers.
+    fn header(&self, direction: Direction, header: &Header) -> Header {
+        match &self.shifts {
+            Some(shifts) if direction == Direction::Reply => shifts[1].header(header),
+            _ => *header,
+        }
+    }
+
     /// Takes note of a packet.
     fn note(
         &mut self,
@@ -195,10 +238,17 @@ impl<N: Nic> Worker<N> {
         else {
             return self.counters.count(Counter::TcpOutOfState);
         };
-        let passage = match splice.note(now, direction, header, payload.len()) {
+        if splice.tails.is_some() && self.pass_tail(now, id, direction, header, payload.len()) {
+            return;
+        }
+        let Some(splice) = self.splices.records.get_mut(id) else { return };
+        let passage = match splice.note(now, direction, &splice.header(direction, header), payload.len()) {
             Ok(passage) => passage,
             Err(invalid) => return self.counters.count(invalid),
         };
+        if splice.tails.is_some() {
+            splice.note_stamp(direction, header);
+        }
         if passage == Passage::Anew {
             self.forget_splice(id);
             return self.classify(now, key, arrival);
@@ -208,9 +258,10 @@ impl<N: Nic> Worker<N> {
         }
         let Some(splice) = self.splices.records.get(id) else { return };
         let next_hop = splice.hops[direction as usize];
+        let shift = splice.shifts.as_ref().map(|shifts| shifts[direction as usize]);
         let ends = if splice.translated { self.splice_leaves(id, direction) } else { None };
         self.counters.count(Counter::Released);
-        self.send_on(now, arrival, &next_hop, ends.as_ref());
+        self.send_on(now, arrival, &next_hop, Rewrite { ends: ends.as_ref(), shift: shift.as_ref() });
         match passage {
             Passage::Open | Passage::Anew => {}
             Passage::Finishing => self.watch_splice(id),

@@ -15,10 +15,13 @@ use std::time::Duration;
 
 use control::policy::Policy;
 use control::requests as asked;
+use proxy::relay::Limits;
+use proxy::release::{Handle, Release};
 use proxy::{
     ConnectError, Expected, Level, Related, SessionId, StreamError, Target, TproxyError, TproxyFlags, TproxyReply,
     TproxyRequest,
 };
+use slotmap::{Key as _, KeyData};
 use smallvec::SmallVec;
 use tcp::Error;
 
@@ -171,6 +174,10 @@ impl<P: tcp::Payload + proxy::Chunk> proxy::Stream for SocketStream<P> {
         let sockets = self.shared.sockets.borrow();
         sockets.get(self.key).map(|socket| proxy::Ends { local: socket.path.local, peer: socket.path.remote })
     }
+
+    fn handle(&self) -> Option<Handle> {
+        self.unread.is_empty().then(|| Handle(self.key.data().as_ffi()))
+    }
 }
 
 impl<P: tcp::Payload> Drop for SocketStream<P> {
@@ -179,7 +186,7 @@ impl<P: tcp::Payload> Drop for SocketStream<P> {
         self.change(|socket| {
             socket.owned = false;
             socket.waker = None;
-            if !shut {
+            if !shut && !socket.passed_by {
                 socket.connection.abort();
             }
         });
@@ -270,6 +277,13 @@ impl<P: tcp::Payload + proxy::Chunk> proxy::Host for CoreHost<P> {
         if self.shared.requests.borrow().len() < limits::REQUESTS_WITH_NOTICES {
             self.ask(Request::Record { session: self.session, record });
         }
+    }
+
+    fn release(&self, _: SessionId, client: Handle, server: Handle, limits: Limits) -> Option<Release> {
+        let (release, key) = (Release::wanted(), |handle: Handle| SocketKey::from(KeyData::from_ffi(handle.0)));
+        let legs = [key(client), key(server)];
+        self.ask(Request::Release { session: self.session, legs, limits, release: release.clone() });
+        Some(release)
     }
 
     async fn tproxy(&self, request: TproxyRequest) -> Result<TproxyReply, TproxyError> {

@@ -14,7 +14,7 @@ use crate::packet::Transport;
 use crate::packet::emit::{self, IpOut};
 use crate::piece::Piece;
 use crate::session::SessionKey;
-use crate::socket::{Leg, Path, SocketKey, Timer};
+use crate::socket::{Leg, Path, Socket, SocketKey, Timer};
 use crate::worker::{Arrival, SliceOf, Worker};
 
 impl<N: Nic> Worker<N> {
@@ -109,9 +109,24 @@ impl<N: Nic> Worker<N> {
         let work = keys.len();
         for key in keys.drain(..) {
             self.speak(now, key);
+            self.spoken(now, key);
         }
         self.touched = keys;
         work
+    }
+
+    /// A connection has said what it had to: may its session be left to its ends, or was that the last of one that is?
+    fn spoken(&mut self, now: Instant, key: SocketKey) {
+        let (session, leg, releasing, passed_by) = {
+            let sockets = self.shared.sockets.borrow();
+            let Some(socket) = sockets.get(key) else { return };
+            (socket.session, socket.leg, socket.releasing, socket.passed_by)
+        };
+        if releasing {
+            self.try_release(now, session);
+        } else if passed_by {
+            self.tail_spoke(session, leg, key);
+        }
     }
 
     /// One connection: its segments, then its next deadline, then its end.
@@ -132,6 +147,7 @@ impl<N: Nic> Worker<N> {
         while budget > 0 {
             chunks.clear();
             let Some(header) = socket.connection.poll_transmit(now, limit, &mut chunks) else { break };
+            let header = if socket.passed_by { self.not_older(socket, header) } else { header };
             budget -= 1;
             let tso_mss = tso.then_some(socket.connection.mss());
             let cut = chunks.iter().map(tcp::Payload::len).sum::<usize>() / usize::from(socket.connection.mss()).max(1);
@@ -143,11 +159,11 @@ impl<N: Nic> Worker<N> {
         }
         chunks.clear();
         self.chunks = chunks;
-        if socket.connection.is_closed() && !socket.owned {
+        if socket.connection.is_closed() && !socket.owned && !socket.passed_by {
             drop(sockets);
             return self.reap(now, key);
         }
-        let let_go = budget > 0 && !socket.owned && socket.connection.readable() == 0;
+        let let_go = budget > 0 && !socket.owned && !socket.passed_by && socket.connection.readable() == 0;
         if let_go && socket.connection.state() == State::TimeWait {
             drop(sockets);
             return self.enter_time_wait(now, key);
@@ -166,6 +182,16 @@ impl<N: Nic> Worker<N> {
         if let Some(seq) = unreachable {
             self.leg_unreachable(now, session, leg, seq);
         }
+    }
+
+    /// What a connection says that packets pass by: not with an older timestamp than these had.
+    fn not_older(&self, socket: &Socket<SliceOf<N>>, mut header: tcp::Header) -> tcp::Header {
+        if let (Some(stamp), Some(said)) = (&mut header.options.timestamp, self.tail_said(socket.session, socket.leg))
+            && said.wrapping_sub(stamp.value).cast_signed() > 0
+        {
+            stamp.value = said;
+        }
+        header
     }
 
     /// Writes a segment and sends it on its way.

@@ -16,7 +16,10 @@ mod handshake;
 mod hot;
 mod observe;
 mod output;
+mod standing;
 mod timeout;
+
+pub use standing::{Clocks, Standing};
 
 use bitflags::bitflags;
 

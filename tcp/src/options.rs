@@ -19,14 +19,14 @@ use crate::seq::SeqNumber;
 /// Space for options in a header: the data offset counts to 15 words, 5 of them fixed.
 pub(crate) const SPACE: usize = 40;
 
-mod kind {
-    pub(super) const END: u8 = 0;
-    pub(super) const NOP: u8 = 1;
-    pub(super) const MSS: u8 = 2;
-    pub(super) const WINDOW_SCALE: u8 = 3;
-    pub(super) const SACK_PERMITTED: u8 = 4;
-    pub(super) const SACK: u8 = 5;
-    pub(super) const TIMESTAMP: u8 = 8;
+pub(crate) mod kind {
+    pub(crate) const END: u8 = 0;
+    pub(crate) const NOP: u8 = 1;
+    pub(crate) const MSS: u8 = 2;
+    pub(crate) const WINDOW_SCALE: u8 = 3;
+    pub(crate) const SACK_PERMITTED: u8 = 4;
+    pub(crate) const SACK: u8 = 5;
+    pub(crate) const TIMESTAMP: u8 = 8;
 }
 
 /// RFC 7323, 3.2: the sender's clock and the echo of the other's.

@@ -328,7 +328,6 @@ fn a_service_that_keeps_its_sessions_or_has_to_look_releases_none() {
         "anything: { proxy: plug, accept: mirror, release: never }",
         "anything: { proxy: plug, accept: mirror, plug: { to_server: { bytes_max: 1000000 } } }",
         "anything: { proxy: plug, accept: mirror, plug: { to_client: { bytes_per_s: 10000000 } } }",
-        "anything: { proxy: plug, accept: immediate }",
     ];
     for service in kept {
         let mut town = Town::changed(1, &[(PLUG, service)]);

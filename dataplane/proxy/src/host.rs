@@ -16,6 +16,8 @@ use crate::event::Event;
 use crate::module::Module;
 use crate::outcome::Side;
 use crate::record::Record;
+use crate::relay::Limits;
+use crate::release::{Handle, Release};
 use crate::session::SessionId;
 use crate::stream::Stream;
 
@@ -75,6 +77,13 @@ pub trait Host: Clone + 'static {
 
     /// Asks the control thread for a change of the tproxy table.
     fn tproxy(&self, request: TproxyRequest) -> impl Future<Output = Result<TproxyReply, TproxyError>>;
+
+    /// Leaves the session to its two ends as soon as nothing waits between these connections, which have passed on all that
+    /// they were given. Until then the proxy goes on relaying. `None`: not here, or not for this service.
+    fn release(&self, session: SessionId, client: Handle, server: Handle, limits: Limits) -> Option<Release> {
+        let _ = (session, client, server, limits);
+        None
+    }
 
     /// A line for the operator about this session; the host limits their rate.
     fn log(&self, session: SessionId, level: Level, text: fmt::Arguments<'_>);

@@ -27,6 +27,7 @@ pub mod plug;
 pub mod proxy_protocol;
 pub mod record;
 pub mod relay;
+pub mod release;
 pub mod script;
 pub mod session;
 pub mod stack;

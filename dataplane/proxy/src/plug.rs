@@ -83,7 +83,7 @@ pub async fn run<H: Host>(mut session: Session<H>, settings: Arc<Settings>) -> O
     let limits = Limits { idle: info.idle, end: info.total.map(|total| began.saturating_add(total)) };
     let now = host.now();
     let gate = |allowance: Allowance| Gate::new(allowance.bytes_max, allowance.rate, now);
-    let relay = Relay::new(client, server, limits);
+    let relay = Relay::new(client, server, limits).letting_go(id);
     relay.with_gates(gate(settings.to_server), gate(settings.to_client)).run(&host).await
 }
 

@@ -25,6 +25,8 @@ pub use gate::{Gate, Rate};
 use crate::host::Host;
 use crate::limits::{FINISH_MAX, IDLE_LOOK_MIN, IDLE_LOOKS, RELAY_CHUNKS_PER_POLL_MAX, RESET_LINGER_MAX};
 use crate::outcome::{Outcome, Reason, Side};
+use crate::release::{Release, Stage};
+use crate::session::SessionId;
 use crate::stream::{Chunk, Stream, StreamError};
 
 /// How long a relay may go on.
@@ -46,6 +48,8 @@ pub struct Relay<C: Stream, S: Stream<Chunk = C::Chunk>> {
     /// What each direction may pass, where that is limited.
     gate_to_server: Option<Box<Gate>>,
     gate_to_client: Option<Box<Gate>>,
+    /// Whose session may be left to its ends.
+    let_go: Option<SessionId>,
     /// Set once a side has failed: what is left is to pass on what it said before.
     failure: Option<Failure>,
     /// When bytes last moved or were acknowledged.
@@ -96,11 +100,28 @@ impl<C: Stream, S: Stream<Chunk = C::Chunk>> Relay<C, S> {
             to_client: Direction::default(),
             gate_to_server: None,
             gate_to_client: None,
+            let_go: None,
             failure: None,
             active: Duration::ZERO,
             unacknowledged: 0,
             looked: Duration::ZERO,
         }
+    }
+
+    /// Leaves the session to its two ends when nothing waits between them, if the host can: nothing of what passes is to be
+    /// looked at, counted by the second or changed any more.
+    #[must_use]
+    pub fn letting_go(mut self, session: SessionId) -> Self {
+        self.let_go = Some(session);
+        self
+    }
+
+    /// Asks for it, once nothing that was put back is left to be read.
+    fn ask_release<H: Host>(&mut self, host: &H) -> Option<Release> {
+        let session = self.let_go.filter(|_| self.gate_to_server.is_none() && self.gate_to_client.is_none())?;
+        let (client, server) = (self.client.handle()?, self.server.handle()?);
+        self.let_go = None;
+        host.release(session, client, server, self.limits)
     }
 
     /// With limits on what passes.
@@ -119,12 +140,29 @@ impl<C: Stream, S: Stream<Chunk = C::Chunk>> Relay<C, S> {
     pub async fn run<H: Host>(mut self, host: &H) -> Outcome {
         self.active = host.now();
         self.looked = self.active;
+        let mut release: Option<Release> = None;
         let mut timer_at = self.deadline();
         let mut timer = pin!(host.sleep(timer_at.saturating_sub(self.active)));
         let reason = poll_fn(|cx| {
             let now = host.now();
+            match release.as_ref().map(|release| release.poll(cx)) {
+                Some(Stage::Begun) => return Poll::Pending,
+                Some(Stage::Over(passed)) => {
+                    self.to_server.bytes += passed.to_server;
+                    self.to_client.bytes += passed.to_client;
+                    return Poll::Ready(passed.reason);
+                }
+                Some(Stage::Wanted) | None => {}
+            }
             if let Poll::Ready(reason) = self.poll(cx, now) {
                 return Poll::Ready(reason);
+            }
+            if self.let_go.is_some() {
+                release = self.ask_release(host);
+                if let Some(release) = &release {
+                    // Woken when it is further; it cannot be yet.
+                    let _ = release.poll(cx);
+                }
             }
             loop {
                 // Deadlines mostly move away as bytes move: the timer is left alone until it fires.

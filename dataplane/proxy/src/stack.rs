@@ -26,6 +26,8 @@ use crate::host::{
 use crate::module::{Module, serve};
 use crate::outcome::Outcome;
 use crate::record::Record;
+use crate::relay::Limits;
+use crate::release::{Handle, Release};
 use crate::session::{Session, SessionId, SessionInfo};
 use crate::stream::{Chunk, Ends, Stream, StreamError};
 
@@ -129,6 +131,10 @@ impl<S: Stream> Stream for Plain<S> {
     fn ends(&self) -> Option<Ends> {
         self.0.ends()
     }
+
+    fn handle(&self) -> Option<Handle> {
+        self.0.handle()
+    }
 }
 
 impl Stream for BoxStream {
@@ -172,6 +178,10 @@ impl Stream for BoxStream {
 
     fn ends(&self) -> Option<Ends> {
         (**self).ends()
+    }
+
+    fn handle(&self) -> Option<Handle> {
+        (**self).handle()
     }
 }
 
@@ -220,6 +230,7 @@ trait Below: 'static {
     fn count(&self, event: Event);
     fn record(&self, session: SessionId, record: Record);
     fn tproxy(&self, request: TproxyRequest) -> LocalFuture<'_, Result<TproxyReply, TproxyError>>;
+    fn release(&self, session: SessionId, client: Handle, server: Handle, limits: Limits) -> Option<Release>;
     fn log(&self, session: SessionId, level: Level, text: fmt::Arguments<'_>);
 }
 
@@ -273,6 +284,10 @@ impl<H: Host> Below for H {
 
     fn tproxy(&self, request: TproxyRequest) -> LocalFuture<'_, Result<TproxyReply, TproxyError>> {
         Box::pin(Host::tproxy(self, request))
+    }
+
+    fn release(&self, session: SessionId, client: Handle, server: Handle, limits: Limits) -> Option<Release> {
+        Host::release(self, session, client, server, limits)
     }
 
     fn log(&self, session: SessionId, level: Level, text: fmt::Arguments<'_>) {
@@ -330,6 +345,10 @@ impl Host for Stacked {
 
     async fn tproxy(&self, request: TproxyRequest) -> Result<TproxyReply, TproxyError> {
         self.below.tproxy(request).await
+    }
+
+    fn release(&self, session: SessionId, client: Handle, server: Handle, limits: Limits) -> Option<Release> {
+        self.below.release(session, client, server, limits)
     }
 
     fn log(&self, session: SessionId, level: Level, text: fmt::Arguments<'_>) {

@@ -14,6 +14,8 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+use crate::release::Handle;
+
 /// A counted reference to bytes; cloning and splitting do not copy them.
 ///
 /// Bytes that a proxy makes itself become a chunk by `From<Bytes>`, without a copy either.
@@ -123,6 +125,12 @@ pub trait Stream: 'static {
 
     /// Between which addresses it is, where it is a connection of its own: a proxy that names addresses asks.
     fn ends(&self) -> Option<Ends> {
+        None
+    }
+
+    /// Its number at the host, if it is one of the host's own connections and nothing was put back: packets could pass it by
+    /// ([`crate::release`]).
+    fn handle(&self) -> Option<Handle> {
         None
     }
 

@@ -14,7 +14,7 @@ use crate::forward::ForwardKey;
 use crate::limits;
 use crate::link::Delivery;
 use crate::nic::Nic;
-use crate::packet::emit::{self, Cut, Ends};
+use crate::packet::emit::{self, Cut, Rewrite};
 use crate::packet::{Ip, Transport, icmp};
 use crate::reassembly::Whole;
 use crate::route::NextHop;
@@ -43,7 +43,7 @@ impl<N: Nic> Worker<N> {
         let Some(next_hop) = self.routes.lookup(leaves.destination.ip()) else {
             return self.refuse_flow(now, arrival, Counter::NoRoute);
         };
-        if !self.send_on(now, arrival, &next_hop, ends.as_ref()) {
+        if !self.send_on(now, arrival, &next_hop, Rewrite { ends: ends.as_ref(), shift: None }) {
             return;
         }
         if let Some(found) = self.forwards.get_mut(forward) {
@@ -61,16 +61,16 @@ impl<N: Nic> Worker<N> {
             return self.refuse_flow(now, arrival, Counter::NoRoute);
         };
         self.counters.count(Counter::Untracked);
-        self.send_on(now, arrival, &next_hop, None);
+        self.send_on(now, arrival, &next_hop, Rewrite::default());
     }
 
-    /// Sends a packet on, with other ends if there are any. False: it ended here.
+    /// Sends a packet on, rewritten where that is wanted. False: it ended here.
     pub(crate) fn send_on(
         &mut self,
         now: Instant,
         arrival: &Arrival<'_, N::Frame>,
         next_hop: &NextHop,
-        ends: Option<&Ends>,
+        rewrite: Rewrite<'_>,
     ) -> bool {
         let ip = arrival.ip;
         // RFC 1812 5.3.1: "a router MUST NOT forward a packet with a TTL of 1 or 0".
@@ -86,8 +86,8 @@ impl<N: Nic> Worker<N> {
                 self.send_icmp_error(now, arrival, icmp::ErrorKind::TooBig { mtu: u32::from(mtu) });
                 return false;
             }
-            Fit::Whole => self.send_whole(now, arrival, next_hop, ends),
-            Fit::Cut(cut) => self.send_pieces(now, arrival, next_hop, ends, &cut),
+            Fit::Whole => self.send_whole(now, arrival, next_hop, rewrite),
+            Fit::Cut(cut) => self.send_pieces(now, arrival, next_hop, rewrite, &cut),
         };
         match delivery {
             Delivery::Done => self.counters.count(Counter::Forwarded),
@@ -105,7 +105,7 @@ impl<N: Nic> Worker<N> {
         now: Instant,
         arrival: &Arrival<'_, N::Frame>,
         next_hop: &NextHop,
-        ends: Option<&Ends>,
+        rewrite: Rewrite<'_>,
     ) -> Delivery {
         let ip = arrival.ip;
         let Some(out) = self.nic.allocate() else {
@@ -115,11 +115,7 @@ impl<N: Nic> Worker<N> {
         let datagram = &arrival.data()[ip.datagram()];
         let transport = ip.transport.start - ip.header.start;
         self.deliver(now, next_hop, out, |frame, link| {
-            match ends {
-                Some(ends) => emit::translated(frame, link, datagram, transport, ip.protocol, ends),
-                None => emit::forwarded(frame, link, datagram),
-            }
-            .is_ok()
+            emit::rewritten(frame, link, datagram, transport, ip.protocol, rewrite).is_ok()
         })
     }
 
@@ -128,16 +124,14 @@ impl<N: Nic> Worker<N> {
         now: Instant,
         arrival: &Arrival<'_, N::Frame>,
         next_hop: &NextHop,
-        ends: Option<&Ends>,
+        rewrite: Rewrite<'_>,
         cut: &Cut,
     ) -> Delivery {
         let ip = arrival.ip;
         // Cutting is the exception: a copy to work on, as long as an IP packet at most.
         let mut datagram = arrival.data()[ip.datagram()].to_vec();
         emit::age(&mut datagram);
-        if let Some(ends) = ends {
-            emit::translate(&mut datagram, ip.transport.start - ip.header.start, ip.protocol, ends);
-        }
+        emit::rewrite(&mut datagram, ip.transport.start - ip.header.start, ip.protocol, rewrite);
         let mut at = Some(0);
         while let Some(begin) = at {
             let Some(out) = self.nic.allocate() else {

@@ -200,6 +200,7 @@ impl Session {
             server_socket: None,
             related: None,
             splice: None,
+            release: None,
             connecting: None,
             search: Search::default(),
             task: None,

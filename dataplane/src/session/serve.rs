@@ -17,11 +17,17 @@ use crate::worker::Worker;
 impl<N: Nic> Worker<N> {
     /// What a connection's new state means for its session: a proxy that waits in `connect()` hears of it.
     pub(crate) fn socket_event(&mut self, socket: SocketKey, signals: Signals) {
-        let (session, leg, error) = {
+        let (session, leg, error, passed_by) = {
             let sockets = self.shared.sockets.borrow();
             let Some(socket) = sockets.get(socket) else { return };
-            (socket.session, socket.leg, socket.connection.error())
+            (socket.session, socket.leg, socket.connection.error(), socket.passed_by)
         };
+        if passed_by {
+            if signals.is_over() {
+                self.tail_failed(self.shared.now.get(), session, leg);
+            }
+            return;
+        }
         let result = if signals.contains(Signals::ESTABLISHED) {
             Ok(socket)
         } else if signals.is_over() {
@@ -67,6 +73,7 @@ impl<N: Nic> Worker<N> {
                     self.listen_related(session, &expected, &reply, arrived);
                 }
                 Request::Unlisten { session, address } => self.unlisten(session, address),
+                Request::Release { session, legs, limits, release } => self.ask_release(session, legs, limits, release),
                 Request::Record { session, record } => self.put_on_record(session, record),
                 Request::Tproxy { request, reply } => self.ask_control(request, reply),
                 Request::Notice { session, text } => self.notice(session, &text),
@@ -145,10 +152,11 @@ impl<N: Nic> Worker<N> {
 
     /// Ends a session from our side: both connections are reset, or given up where nobody was told of them yet.
     pub(crate) fn cut(&mut self, now: Instant, key: SessionKey, ended: Ended) {
-        let ended = match ended {
-            Ended::With(Outcome { reason, .. }) if self.cut_splice(now, key, reason) => return,
-            ended => ended,
+        let passed = match ended {
+            Ended::With(Outcome { reason, .. }) => self.cut_splice(now, key, reason),
+            Ended::Broken => None,
         };
+        let ended = passed.map_or(ended, Ended::from);
         let Some(session) = self.sessions.get_mut(key) else { return };
         // The task's streams are dropped with it, in its next turn; that aborts them.
         session.task = None;
@@ -214,8 +222,8 @@ impl<N: Nic> Worker<N> {
     }
 
     /// A released session's ends are through with each other.
-    pub(crate) fn released_is_over(&mut self, now: Instant, key: SessionKey, ended: Ended) {
-        self.end(now, key, ended);
+    pub(crate) fn released_is_over(&mut self, now: Instant, key: SessionKey, passed: proxy::release::Passed) {
+        self.end(now, key, Ended::from(passed));
         self.forget_if_over(key);
     }
 

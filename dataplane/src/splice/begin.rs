@@ -7,7 +7,7 @@
 use control::policy::{Accept, Release};
 use tcp::{Flags, Header, Instant};
 
-use super::{Splice, SpliceKey};
+use super::{Splice, SpliceKey, SpliceLimits};
 use crate::counters::Counter;
 use crate::flow::tracking::Direction;
 use crate::flow::tracking::tcp::TcpTracking;
@@ -61,6 +61,10 @@ impl<N: Nic> Worker<N> {
         }
         let Some((session, server_flow)) = self.take_mirrored(id) else { return };
         let flows = [session.client_flow, server_flow];
+        let limits = SpliceLimits {
+            idle: session.service().idle,
+            end: session.service().total.map(|total| session.started + total),
+        };
         let key = self.begin_session(session);
         let splice = self.splices.records.insert(Splice {
             session: key,
@@ -71,6 +75,9 @@ impl<N: Nic> Worker<N> {
             bytes: [0; 2],
             fins: [None; 2],
             active: now,
+            limits,
+            shifts: None,
+            tails: None,
             translated: client.source() != server.destination() || client.destination() != server.source(),
             over: false,
         });
@@ -90,7 +97,7 @@ impl<N: Nic> Worker<N> {
     }
 
     /// The flows' packets pass from now on.
-    fn enter_splice(&mut self, key: SpliceKey, flows: [crate::flow::FlowId; 2]) {
+    pub(super) fn enter_splice(&mut self, key: SpliceKey, flows: [crate::flow::FlowId; 2]) {
         for (flow, direction) in flows.into_iter().zip([Direction::Original, Direction::Reply]) {
             self.flows[flow] = Step::Splice { key, direction };
         }

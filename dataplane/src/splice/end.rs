@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use proxy::{Outcome, Reason};
+use proxy::Reason;
+use proxy::release::Passed;
 use tcp::{Flags, Header, Instant, Options, SeqNumber};
 
 use super::{Splice, SpliceKey};
@@ -14,19 +15,19 @@ use crate::counters::Counter;
 use crate::flow::tracking::Direction;
 use crate::limits;
 use crate::nic::Nic;
-use crate::session::{Ended, SessionKey};
+use crate::session::SessionKey;
 use crate::socket::Timer;
 use crate::worker::Worker;
 
 impl Splice {
-    fn outcome(&self, reason: Reason) -> Ended {
+    fn passed(&self, reason: Reason) -> Passed {
         let [to_server, to_client] = self.bytes;
-        Ended::With(Outcome { verdict: reason.verdict(), reason, to_server, to_client })
+        Passed { reason, to_server, to_client }
     }
 
     /// How long nothing may move.
-    fn quiet_max(&self, idle: Duration) -> Duration {
-        if self.is_finishing() { idle.min(limits::SPLICE_FINISH) } else { idle }
+    fn quiet_max(&self) -> Duration {
+        if self.is_finishing() { self.limits.idle.min(limits::SPLICE_FINISH) } else { self.limits.idle }
     }
 }
 
@@ -70,11 +71,12 @@ impl<N: Nic> Worker<N> {
         }
     }
 
-    /// Ends a session's release by order; true if there was one.
-    pub(crate) fn cut_splice(&mut self, now: Instant, session: SessionKey, reason: Reason) -> bool {
-        let Some(id) = self.sessions.get(session).and_then(|session| session.splice) else { return false };
+    /// Ends a session's release by order; what had passed, if there was one.
+    pub(crate) fn cut_splice(&mut self, now: Instant, session: SessionKey, reason: Reason) -> Option<Passed> {
+        let id = self.sessions.get(session)?.splice?;
+        let passed = self.splices.records.get(id)?.passed(reason);
         self.give_up_splice(now, id, reason);
-        true
+        Some(passed)
     }
 
     /// Ends one from our side.
@@ -87,13 +89,21 @@ impl<N: Nic> Worker<N> {
 
     /// The session's record is written, once; false: it was over already.
     fn end_splice(&mut self, now: Instant, id: SpliceKey, reason: Reason) -> bool {
-        let Some(splice) = self.splices.records.get(id) else { return false };
-        let (session, ended) = (splice.session, splice.outcome(reason));
+        let Some(splice) = self.splices.records.get_mut(id) else { return false };
+        let (session, passed) = (splice.session, splice.passed(reason));
+        let tails = splice.tails.take();
+        for tail in tails.into_iter().flat_map(|tails| tails.0).flatten() {
+            self.shared.sockets.borrow_mut().remove(tail.socket);
+        }
         let Some(found) = self.sessions.get_mut(session).filter(|session| session.splice == Some(id)) else {
             return false;
         };
         found.splice = None;
-        self.released_is_over(now, session, ended);
+        // A proxy that waits for it ends the session, with what it did itself in its record.
+        match found.release.take().filter(|_| found.task.is_some()) {
+            Some(releasing) => releasing.end(passed),
+            None => self.released_is_over(now, session, passed),
+        }
         true
     }
 
@@ -101,14 +111,20 @@ impl<N: Nic> Worker<N> {
     fn reset_ends(&mut self, now: Instant, id: SpliceKey) {
         let Some(splice) = self.splices.records.get(id) else { return };
         let (tracking, flows) = (splice.tracking, splice.flows);
+        let shifts = splice.shifts.as_deref().copied().unwrap_or_default();
         for from in [Direction::Original, Direction::Reply] {
             let Some(key) = self.flows.key(flows[from as usize]).copied() else { continue };
             let Some(expected) = tracking.acknowledged(from) else { continue };
+            // Tracking knows the client's numbers.
+            let (seq, ack) = match from {
+                Direction::Original => (SeqNumber(expected), SeqNumber(tracking.sent(from))),
+                Direction::Reply => (shifts[0].forth(SeqNumber(expected)), shifts[1].back(SeqNumber(tracking.sent(from)))),
+            };
             let header = Header {
                 src_port: key.destination().port(),
                 dst_port: key.source().port(),
-                seq: SeqNumber(expected),
-                ack: SeqNumber(tracking.sent(from)),
+                seq,
+                ack,
                 flags: Flags::RST | Flags::ACK,
                 window: 0,
                 urgent: 0,
@@ -122,11 +138,9 @@ impl<N: Nic> Worker<N> {
 
     /// When it may have to end.
     pub(super) fn splice_deadline(&self, id: SpliceKey) -> Option<Instant> {
-        let splice = self.splices.records.get(id)?;
-        let session = self.sessions.get(splice.session).filter(|session| session.splice == Some(id))?;
-        let service = session.service();
-        let quiet = splice.active + splice.quiet_max(service.idle);
-        Some(service.total.map_or(quiet, |total| quiet.min(session.started + total)))
+        let splice = self.splices.records.get(id).filter(|splice| !splice.over)?;
+        let quiet = splice.active + splice.quiet_max();
+        Some(splice.limits.end.map_or(quiet, |end| quiet.min(end)))
     }
 
     /// Its time may be over; if bytes have moved since, it is looked at again later.
@@ -136,8 +150,7 @@ impl<N: Nic> Worker<N> {
             return self.shared.wheel.borrow_mut().set(at, Timer::Splice(id));
         }
         let Some(splice) = self.splices.records.get(id) else { return };
-        let session = self.sessions.get(splice.session);
-        let total = session.is_some_and(|it| it.service().total.is_some_and(|total| it.started + total <= now));
+        let total = splice.limits.end.is_some_and(|end| end <= now);
         let reason = match (total, splice.is_finishing()) {
             (true, _) => Reason::TotalTimeout,
             (false, true) => Reason::FinishTimeout,

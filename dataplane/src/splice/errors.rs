@@ -8,10 +8,12 @@ use tcp::Instant;
 
 use super::SpliceKey;
 use crate::counters::Counter;
+use crate::flow::Key;
 use crate::flow::tracking::Direction;
 use crate::nic::{Frame, Nic};
 use crate::packet::emit::Ends;
 use crate::packet::{Ip, emit, icmp};
+use crate::related::about_segment;
 use crate::worker::{Arrival, Worker};
 
 impl<N: Nic> Worker<N> {
@@ -29,9 +31,35 @@ impl<N: Nic> Worker<N> {
         };
         let next_hop = splice.hops[answers as usize];
         let translated = splice.translated;
+        let shift = splice.shifts.as_ref().map(|shifts| shifts[answers.reversed() as usize]);
+        // About bytes that a connection of ours still sees to.
+        if let Some((tail, seq)) = self.splices.tail(id, answers).zip(error.quote.seq)
+            && seq < tail.written
+        {
+            return match about_segment(error, arrival.ip.source.is_ipv6()) {
+                Some(error) => {
+                    self.counters.count(Counter::IcmpDelivered);
+                    self.icmp_to_socket(now, tail.socket, error);
+                }
+                None => self.counters.count(Counter::IcmpUnmatched),
+            };
+        }
         let Some(sent) = self.splice_sent(id, answers.reversed()) else { return };
         if arrival.ip.ttl <= 1 {
             return self.counters.count(Counter::TtlExpired);
+        }
+        if let Some(shift) = shift {
+            let bytes = &arrival.data()[error.quote.bytes.clone()];
+            let mut quote = bytes[..bytes.len().min(crate::limits::ICMPV6_ERROR_MAX)].to_vec();
+            emit::restore(&mut quote, &sent);
+            emit::restore_seq(&mut quote, &shift);
+            let Some(interface) = self.flows.key(self.splices.flow(id, answers.reversed())).map(Key::interface) else {
+                return;
+            };
+            self.counters.count(Counter::IcmpDelivered);
+            let hidden = error.quote.destination != sent.destination.ip();
+            let from = if hidden { sent.destination.ip() } else { arrival.ip.source };
+            return self.relay_error(now, interface, from, sent.source.ip(), &quote, error.wire);
         }
         let Some(out) = self.nic.allocate() else { return self.counters.count(Counter::NoMemory) };
         self.counters.count(Counter::IcmpDelivered);
@@ -75,6 +103,9 @@ impl<N: Nic> Worker<N> {
         let bytes = &frame.data()[ip.datagram()];
         let mut quote = bytes[..bytes.len().min(crate::limits::ICMPV6_ERROR_MAX)].to_vec();
         emit::restore(&mut quote, &sent);
+        if let Some(shifts) = self.splices.shifts(id) {
+            emit::restore_seq(&mut quote, &shifts[answers.reversed() as usize]);
+        }
         let wire = icmp::ErrorKind::Unreachable(icmp::Unreachable::Host).wire(to.is_ipv6());
         self.relay_error(now, interface, ours, to, &quote, wire);
     }

@@ -24,9 +24,9 @@ impl<H: Host> Serving<H> {
     pub(super) async fn relay(self) -> Outcome {
         let outcome = self.outcome(Reason::Finished);
         let end = self.info.total.map(|_| self.end);
-        let Serving { host, client, upstream, info, .. } = self;
+        let Serving { host, id, client, upstream, info, .. } = self;
         let Some(server) = upstream.stream else { return outcome };
-        let relayed = Relay::new(client, server, Limits { idle: info.idle, end }).run(&host).await;
+        let relayed = Relay::new(client, server, Limits { idle: info.idle, end }).letting_go(id).run(&host).await;
         Outcome {
             to_server: outcome.to_server + relayed.to_server,
             to_client: outcome.to_client + relayed.to_client,

@@ -210,7 +210,7 @@ impl<H: Host> Serving<H> {
         };
         self.host.count(Event::Spliced.into());
         self.record("spliced");
-        Relay::new(client, server, self.limits()).run(&self.host).await
+        Relay::new(client, server, self.limits()).letting_go(self.id).run(&self.host).await
     }
 
     /// The server's connection, unless the client goes away first.

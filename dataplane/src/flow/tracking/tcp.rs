@@ -168,6 +168,35 @@ struct Sender {
     scale: Option<u8>,
 }
 
+/// What is known of one side by who has spoken with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// Behind the last byte it has sent.
+    pub sent: u32,
+    /// Behind the last byte it may send.
+    pub permitted: u32,
+    /// The window it offers, bytes.
+    pub window: u32,
+    /// What it has acknowledged of the other's.
+    pub acknowledged: u32,
+    /// The shift of its windows.
+    pub scale: u8,
+}
+
+impl From<Edge> for Sender {
+    fn from(edge: Edge) -> Sender {
+        Sender {
+            seen: true,
+            sent: edge.sent,
+            permitted: edge.permitted,
+            window: edge.window.max(1),
+            stuffed: edge.window == 0,
+            acknowledged: Some(edge.acknowledged),
+            scale: Some(edge.scale),
+        }
+    }
+}
+
 /// One connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpTracking {
@@ -188,6 +217,12 @@ impl TcpTracking {
         let mut tracking = TcpTracking { state: State::SynSent, original: Sender::default(), reply: Sender::default() };
         tracking.note(Direction::Original, header, payload);
         Ok((tracking, State::SynSent.lifetime()))
+    }
+
+    /// Of an established connection.
+    #[must_use]
+    pub fn between(original: Edge, reply: Edge) -> TcpTracking {
+        TcpTracking { state: State::Established, original: original.into(), reply: reply.into() }
     }
 
     /// Where it is.

@@ -61,22 +61,46 @@ fn word(bytes: &[u8]) -> u16 {
     u16::from_be_bytes([bytes[0], bytes[1]])
 }
 
-/// Writes `datagram` behind a new Ethernet header, one hop less to live, with other ends. Its upper layer, of this
+/// What is changed in a datagram on its way.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rewrite<'a> {
+    /// Its addresses and ports become these.
+    pub ends: Option<&'a Ends>,
+    /// The numbers of its TCP header change so.
+    pub shift: Option<&'a ::tcp::Shift>,
+}
+
+/// Writes `datagram` behind a new Ethernet header, one hop less to live, changed as `rewrite` says. Its upper layer, of this
 /// protocol, begins at `transport`.
 ///
 /// # Errors
 /// [`Full`]: it does not fit the frame, or its headers do not fit the frame's first buffer.
-pub fn translated<F: Frame>(
+pub fn rewritten<F: Frame>(
     frame: &mut F,
     link: &LinkOut,
     datagram: &[u8],
     transport: usize,
     protocol: u8,
-    ends: &Ends,
+    change: Rewrite<'_>,
 ) -> Result<(), Full> {
     forwarded(frame, link, datagram)?;
     let head = frame.data_mut().get_mut(link.header_len()..).ok_or(Full)?;
-    if translate(head, transport, protocol, ends) { Ok(()) } else { Err(Full) }
+    if rewrite(head, transport, protocol, change) { Ok(()) } else { Err(Full) }
+}
+
+/// Changes a datagram in place. False: it ends before all of its headers do, as quotes may.
+pub fn rewrite(datagram: &mut [u8], transport: usize, protocol: u8, change: Rewrite<'_>) -> bool {
+    if let Some(ends) = change.ends
+        && !translate(datagram, transport, protocol, ends)
+    {
+        return false;
+    }
+    let Some(shift) = change.shift.filter(|_| protocol == PROTOCOL_TCP) else { return true };
+    let Some(upper) = datagram.get_mut(transport..) else { return false };
+    let length = upper.get(12).map_or(0, |offset| usize::from(offset >> 4) * 4);
+    let Some(header) = upper.get_mut(..length) else { return false };
+    shift.rewrite(header);
+    true
 }
 
 /// Gives a datagram other ends, in place. False: it ends before all of its headers do, as quotes may.
@@ -194,16 +218,30 @@ pub fn translate_error(packet: &mut [u8], transport: usize, addresses: (IpAddr, 
 
 /// Gives a quoted packet its former ends, as far as it is quoted.
 pub fn restore(quote: &mut [u8], ends: &Ends) {
-    let place = match quote.first().map(|first| first >> 4) {
-        Some(4) if quote.len() >= 20 => Some((usize::from(quote[0] & 0x0f) * 4, quote[9])),
-        Some(6) if quote.len() >= ipv6::HEADER_LEN => {
-            let upper = ipv6::walk(quote[6], &quote[ipv6::HEADER_LEN..]).ok();
+    if let Some((transport, protocol)) = upper_layer(quote) {
+        translate(quote, transport, protocol, ends);
+    }
+}
+
+/// Gives a quoted segment the sequence number that its sender gave it.
+pub fn restore_seq(quote: &mut [u8], shift: &::tcp::Shift) {
+    if let Some((transport, PROTOCOL_TCP)) = upper_layer(quote)
+        && let Some(field) = quote.get_mut(transport + 4..transport + 8)
+    {
+        let seq = shift.back(::tcp::SeqNumber(u32::from_be_bytes([field[0], field[1], field[2], field[3]])));
+        field.copy_from_slice(&seq.0.to_be_bytes());
+    }
+}
+
+/// Where a datagram's upper layer begins, and which it is.
+fn upper_layer(datagram: &[u8]) -> Option<(usize, u8)> {
+    match datagram.first().map(|first| first >> 4) {
+        Some(4) if datagram.len() >= 20 => Some((usize::from(datagram[0] & 0x0f) * 4, datagram[9])),
+        Some(6) if datagram.len() >= ipv6::HEADER_LEN => {
+            let upper = ipv6::walk(datagram[6], &datagram[ipv6::HEADER_LEN..]).ok();
             upper.map(|upper| (ipv6::HEADER_LEN + upper.at, upper.protocol))
         }
         _ => None,
-    };
-    if let Some((transport, protocol)) = place {
-        translate(quote, transport, protocol, ends);
     }
 }
 
