@@ -5,6 +5,7 @@ use std::time::Duration;
 use dataplane::limits::Capacity;
 use sim::frame::{self, Ip, Network, TCP};
 use sim::gateway::{CAPACITY, Settings};
+use sim::host::sockets::Habits;
 use sim::town::yaml;
 use sim::world::Captured;
 use sim::{Conditions, ConnectionId, HostId, Pattern, Progress, Random, Step, Town, for_each_seed};
@@ -337,4 +338,171 @@ fn a_service_that_keeps_its_sessions_or_has_to_look_releases_none() {
         let counter = |name| town.world.gateway.counter(name);
         assert_eq!((counter("sessions_served"), counter("sessions_released")), (1, 0), "{service}");
     }
+}
+
+/// A plug that answers at once: each end agreed with the gateway, so numbers, clocks and windows differ.
+fn immediate(seed: u64, habits: (Habits, Habits)) -> Town {
+    let mut town = Town::new(seed);
+    town.world.get_mut(town.client).tcp.habits = habits.0;
+    town.world.get_mut(town.server).tcp.habits = habits.1;
+    town.world.get_mut(town.server).tcp.listen(8080, &[Step::Echo, Step::Finish]);
+    town
+}
+
+#[test]
+fn two_connections_become_one_in_the_middle_of_it_and_no_byte_is_lost() {
+    for_each_seed(80, |seed| {
+        let mut random = Random::new(seed ^ 0xab1e);
+        let scale = |random: &mut Random| Some(random.below(15) as u8);
+        let client = Habits { window_scale: scale(&mut random), ..Habits::MODERN };
+        let server = Habits { window_scale: scale(&mut random), ..Habits::MODERN };
+        let mut town = immediate(seed, (client, server));
+        let bytes = Pattern { key: 3, len: 1 + random.below(300_000) };
+        let pause = Step::Wait(Duration::from_millis(random.below(300)));
+        let steps =
+            [Step::Exchange(bytes, bytes), pause, Step::Exchange(bytes, bytes), Step::Finish, Step::AwaitFinish];
+        let call = town.world.connect(town.client, &at(SERVERS[(seed % 2) as usize], 8080), &steps);
+        town.world.run_until(LONG, |world| world.report(call).established_at.is_some());
+        for interface in ["intra", "dmz"] {
+            town.world.set(interface, Conditions::bad(&mut random));
+        }
+        town.world.run_until(Duration::from_secs(7_200), |world| world.report(call).closed);
+        assert_eq!(town.world.report(call).bytes, (2 * bytes.len, 2 * bytes.len), "{}", town.world.gateway.state());
+        town.world.set_all(Conditions::CLEAN);
+        town.world.settle(Duration::from_secs(7_200));
+        let summary = &town.world.gateway.summaries[0];
+        assert_eq!((summary.bytes_to_server, summary.bytes_to_client), (2 * bytes.len, 2 * bytes.len), "{summary:?}");
+        assert_eq!(town.world.gateway.counter("sessions_released"), 1, "{}", town.world.gateway.state());
+        assert_eq!(town.world.gateway.counter("release_mismatch"), 0);
+    });
+}
+
+#[test]
+fn it_is_released_at_the_first_quiet_moment_and_the_numbers_are_translated() {
+    for server in SERVERS {
+        let mut town = immediate(4, (Habits::MODERN, Habits::MODERN));
+        let steps = [
+            Step::Exchange(BYTES, BYTES),
+            Step::Wait(Duration::from_secs(2)),
+            Step::Exchange(BYTES, BYTES),
+            Step::Finish,
+            Step::AwaitFinish,
+        ];
+        let call = town.world.connect(town.client, &at(server, 8080), &steps);
+        town.world.run(Duration::from_secs(1));
+        let audit = town.world.gateway.audit();
+        assert_eq!((audit.released, audit.sockets), (1, 0), "{audit:?}, {}", town.world.gateway.state());
+        town.world.record();
+        town.world.run_until(LONG, |world| world.report(call).progress == Progress::Done);
+        let capture = town.world.capture.take().unwrap_or_default();
+        let (inner, outer) = (packets(&capture, 0), packets(&capture, 1));
+        let came: Vec<Header> = inner
+            .iter()
+            .filter(|(gateway, _)| !*gateway)
+            .filter_map(|(_, ip)| Some(Header::parse(&ip.payload).ok()?.0))
+            .collect();
+        let sent: Vec<Header> = outer
+            .iter()
+            .filter(|(gateway, _)| *gateway)
+            .filter_map(|(_, ip)| Some(Header::parse(&ip.payload).ok()?.0))
+            .collect();
+        assert!(came.len() > 20 && sent.len().abs_diff(came.len()) <= 1, "{} {}", came.len(), sent.len());
+        let shift = |a: &Header, b: &Header| (b.seq.0.wrapping_sub(a.seq.0), b.ack.0.wrapping_sub(a.ack.0));
+        let first = shift(&came[0], &sent[0]);
+        assert!(first.0 != 0 && first.1 != 0, "{first:?}");
+        assert!(came.iter().zip(&sent).all(|(came, sent)| shift(came, sent) == first));
+        town.world.settle(LONG);
+        assert_eq!(town.world.gateway.summaries[0].bytes_to_server, 2 * BYTES.len);
+    }
+}
+
+#[test]
+fn ends_that_agreed_on_different_things_stay_apart() {
+    let timeless = Habits { timestamps: false, ..Habits::MODERN };
+    for (client, server) in [(timeless, Habits::MODERN), (Habits::MODERN, timeless)] {
+        let mut town = immediate(4, (client, server));
+        let call = town.world.connect(town.client, "10.0.0.2:8080", &echo());
+        town.world.finish(LONG);
+        assert_eq!(town.world.report(call).bytes, (BYTES.len, BYTES.len));
+        let counter = |name| town.world.gateway.counter(name);
+        assert_eq!((counter("release_mismatch"), counter("sessions_released")), (1, 0));
+    }
+    // Without SACK on one side there are no blocks for it, and the rest is the same.
+    let plain = Habits { sack: false, ..Habits::MODERN };
+    for_each_seed(10, |seed| {
+        for (client, server) in [(plain, Habits::MODERN), (Habits::MODERN, plain)] {
+            let mut town = immediate(seed, (client, server));
+            let call = town.world.connect(town.client, "10.0.0.2:8080", &echo());
+            town.world.run_until(LONG, |world| world.report(call).established_at.is_some());
+            town.world.set_all(Conditions { loss: 0.05, ..Conditions::CLEAN });
+            town.world.run_until(LONG, |world| world.report(call).closed);
+            assert_eq!(town.world.report(call).bytes, (BYTES.len, BYTES.len));
+            assert_eq!(town.world.gateway.counter("release_mismatch"), 0);
+        }
+    });
+}
+
+#[test]
+fn a_server_that_vanishes_while_it_owes_an_acknowledgment_ends_it_for_the_client_too() {
+    let mut town = immediate(4, (Habits::MODERN, Habits::MODERN));
+    let call = town.world.connect(town.client, "10.0.0.2:8080", &[Step::send(1, 3_000), Step::AwaitReset]);
+    town.world.run_until(LONG, |world| world.report(call).established_at.is_some());
+    town.world.set("dmz", Conditions { loss: 1.0, ..Conditions::CLEAN });
+    town.world.run_until(Duration::from_secs(7_200), |world| world.report(call).closed);
+    assert_eq!(town.world.report(call).progress, Progress::Done, "{}", town.world.gateway.state());
+    town.world.set_all(Conditions::CLEAN);
+    town.world.get_mut(town.server).tcp.abandon(false);
+    town.world.settle(Duration::from_secs(7_200));
+}
+
+/// What is between the ends at first: how the service is, what is said while it looks on, and what the client hears.
+const LOOKS_ON: [(&str, &[Step], &[Step]); 3] = [
+    (
+        "anything: { proxy: detect, accept: mirror, detect: { ssh: shell } }\n  shell: { proxy: plug }",
+        &[Step::Hear("SSH-2.0-server\r\n"), Step::Say("SSH-2.0-client\r\n")],
+        &[Step::Say("SSH-2.0-server\r\n"), Step::Hear("SSH-2.0-client\r\n")],
+    ),
+    (
+        "anything: { proxy: plug, accept: mirror, plug: { send_proxy: v1 } }",
+        &[],
+        &[Step::Hear("PROXY TCP4 192.168.1.2 10.0.0.2 4000 81\r\n")],
+    ),
+    (
+        "anything: { proxy: http, accept: mirror, http: { upgrade: [echo] } }",
+        &[Step::Say(UPGRADE), Step::Hear(SWITCHED)],
+        &[Step::Hear(UPGRADE), Step::Say(SWITCHED)],
+    ),
+];
+const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: server\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n";
+const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n";
+
+#[test]
+fn proxies_let_go_when_they_have_nothing_more_to_read() {
+    for_each_seed(6, |seed| {
+        for (service, client, server) in LOOKS_ON {
+            let mut town = Town::changed(seed, &[(PLUG, service)]);
+            let server = [
+                server,
+                &[Step::Exchange(BYTES, BYTES), Step::Exchange(BYTES, BYTES), Step::Finish, Step::AwaitFinish],
+            ];
+            town.world.get_mut(town.server).tcp.listen(81, &server.concat());
+            let pause = Step::Wait(Duration::from_secs(2));
+            let rest =
+                [Step::Exchange(BYTES, BYTES), pause, Step::Exchange(BYTES, BYTES), Step::Finish, Step::AwaitFinish];
+            let steps = [client, &rest].concat();
+            let (now, host) = (town.world.now, town.world.get_mut(town.client));
+            let (local, remote) = ("192.168.1.2:4000".parse(), "10.0.0.2:81".parse());
+            let number = host.connect_from(now, local.expect("an address"), remote.expect("an address"), &steps);
+            let call = ConnectionId { host: town.client, number };
+            town.world.run(Duration::from_secs(1));
+            let audit = town.world.gateway.audit();
+            assert_eq!((audit.released, audit.sockets), (1, 0), "{service}: {audit:?}, {}", town.world.gateway.state());
+            town.world.run_until(LONG, |world| world.report(call).progress != Progress::Running);
+            assert_eq!(town.world.report(call).progress, Progress::Done, "{service}");
+            town.world.settle(LONG);
+            let summary = &town.world.gateway.summaries[0];
+            assert!(summary.bytes_to_client >= 2 * BYTES.len, "{service}: {summary:?}");
+            assert_eq!(summary.reason, "finished", "{service}");
+        }
+    });
 }

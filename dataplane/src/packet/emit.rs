@@ -29,7 +29,9 @@ pub use forwarded::{age, carried, forwarded};
 pub use message::{QUOTE_MAX, echo_reply, icmp_error, quote_tcp};
 pub use piece::{Cut, piece};
 pub use segment::tcp;
-pub use translated::{Ends, Rewrite, restore, restore_seq, rewrite, rewritten, translate, translate_error, translated_error};
+pub use translated::{
+    Ends, Rewrite, restore, restore_seq, rewrite, rewritten, translate, translate_error, translated_error,
+};
 
 /// Link layer of a frame to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -118,7 +118,9 @@ impl<N: Nic> Worker<N> {
             // Tracking knows the client's numbers.
             let (seq, ack) = match from {
                 Direction::Original => (SeqNumber(expected), SeqNumber(tracking.sent(from))),
-                Direction::Reply => (shifts[0].forth(SeqNumber(expected)), shifts[1].back(SeqNumber(tracking.sent(from)))),
+                Direction::Reply => {
+                    (shifts[0].forth(SeqNumber(expected)), shifts[1].back(SeqNumber(tracking.sent(from))))
+                }
             };
             let header = Header {
                 src_port: key.destination().port(),
