@@ -147,8 +147,10 @@ pub struct CoreReport {
     pub probation_ms: Option<u64>,
     /// Entries in its flow table.
     pub flows: u64,
-    /// Sessions that proxies serve.
+    /// Sessions there are, released ones included.
     pub sessions: u64,
+    /// Sessions that are left to their two ends.
+    pub released: u64,
     /// Handshakes not finished.
     pub half_open: u64,
     /// Connections of which only TIME-WAIT is left.

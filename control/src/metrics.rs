@@ -72,7 +72,8 @@ impl Scrape {
             |of: fn(&CoreReport) -> u64| self.reports.iter().map(move |report| (label_core(report.core), of(report)));
         gauge(to, "core_generation", "Policy that the core decides new flows by", each(|core| core.generation))?;
         gauge(to, "flows", "Flows in the core's table", each(|core| core.flows))?;
-        gauge(to, "sessions", "Sessions that proxies serve", each(|core| core.sessions))?;
+        gauge(to, "sessions", "Sessions there are, released ones included", each(|core| core.sessions))?;
+        gauge(to, "released_sessions", "Sessions whose two ends are left to each other", each(|core| core.released))?;
         gauge(to, "half_open", "Handshakes that are not finished", each(|core| core.half_open))?;
         gauge(to, "time_wait", "Connections of which only TIME-WAIT is left", each(|core| core.time_wait))?;
         gauge(to, "flooded", "Interfaces whose SYNs are answered by cookies", each(|core| core.flooded))?;

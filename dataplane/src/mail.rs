@@ -147,6 +147,7 @@ impl<N: Nic> Worker<N> {
             probation_ms: self.probation_until().map(|until| (until - now).as_millis() as u64),
             flows: self.flows.len() as u64,
             sessions: self.serving as u64,
+            released: self.splices.len() as u64,
             half_open: self.half_open.len() as u64,
             time_wait: self.time_wait.len() as u64,
             flooded: self.half_open.flood.flooded() as u64,

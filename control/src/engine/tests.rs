@@ -66,6 +66,7 @@ fn report(core: usize, sessions: u64) -> CoreReport {
         flows: 2 * sessions,
         sessions,
         half_open: 1,
+        released: 1,
         time_wait: 2,
         flooded: 0,
         busy_cycles: 25,

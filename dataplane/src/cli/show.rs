@@ -28,9 +28,10 @@ pub(super) fn status(status: &Value, all: bool) -> String {
     line(
         &mut out,
         format_args!(
-            "{} flows, {} sessions, {} half-open; {} of {} tproxy entries",
+            "{} flows, {} sessions ({} released), {} half-open; {} of {} tproxy entries",
             word(&status["flows"]),
             word(&status["sessions"]),
+            word(&status["released"]),
             word(&status["half_open"]),
             word(&tproxy["entries"]),
             word(&tproxy["capacity"]),

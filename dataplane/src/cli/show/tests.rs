@@ -8,7 +8,7 @@ use super::*;
 fn a_status_on_one_screen() {
     let value = json!({
         "version": "0.1.0", "state": "running", "uptime_ms": 3_725_000, "generation": 3, "config": "limpid.yaml",
-        "flows": 12, "sessions": 4, "half_open": 1, "flooded": 1, "tproxy": { "entries": 2, "capacity": 65536 },
+        "flows": 12, "sessions": 4, "released": 3, "half_open": 1, "flooded": 1, "tproxy": { "entries": 2, "capacity": 65536 },
         "silent_cores": [2],
         "cores": [{ "core": 1, "generation": 3, "flows": 12, "sessions": 4, "half_open": 1, "busy_percent": 3.5 }],
         "ports": [{
@@ -23,7 +23,7 @@ fn a_status_on_one_screen() {
     });
     let expected = "\
 limpid 0.1.0 running for 1h02m, policy 3 from limpid.yaml
-12 flows, 4 sessions, 1 half-open; 2 of 65536 tproxy entries
+12 flows, 4 sessions (3 released), 1 half-open; 2 of 65536 tproxy entries
 SYN flood on 1 interface(s) of cores: answering with SYN cookies
 core 2 does not answer
 
