@@ -265,11 +265,11 @@ impl<N: Nic> Worker<N> {
         forward: ForwardKey,
         direction: Direction,
         key: Key,
-        arrival: &Arrival<'_, N::Frame>,
+        arrival: Arrival<'_, N::Frame>,
     ) {
         if self.may_be_unlinked() && self.forwards.get(forward).is_some_and(|found| self.has_lost_its_entry(found)) {
             self.end_by_entry(forward);
-            return self.classify(now, key, arrival);
+            return self.classify(now, key, &arrival);
         }
         let Some(found) = self.forwards.get_mut(forward) else { return };
         match found.tracking.update(direction, arrival.ip) {
@@ -277,14 +277,14 @@ impl<N: Nic> Worker<N> {
             Ok(Update::Keep) => {}
             Ok(Update::Over) => {
                 self.end_forward(forward);
-                return self.classify(now, key, arrival);
+                return self.classify(now, key, &arrival);
             }
             Err(invalid) => return self.counters.count(invalid),
         }
         if found.program().is_some() {
-            return self.pass_to_program(now, forward, arrival);
+            return self.pass_to_program(now, forward, &arrival);
         }
-        self.pass(now, forward, direction, arrival);
+        self.pass_through(now, forward, direction, arrival);
     }
 
     /// A flow's lifetime may be over; if packets have prolonged it, the timer is set again.

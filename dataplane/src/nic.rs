@@ -134,6 +134,11 @@ pub trait Frame: Sized + 'static {
     fn push(&mut self, bytes: &[u8]) -> Result<(), Full>;
     /// Cuts the frame to `len` bytes; longer than it is: no change.
     fn truncate(&mut self, len: usize);
+    /// Puts a head of `new` bytes, to be written now, in place of the first `old` ones; nothing else moves.
+    ///
+    /// # Errors
+    /// [`Full`] when there is no room in front, or fewer than `old` bytes in the first segment; nothing has changed.
+    fn exchange_head(&mut self, old: usize, new: usize) -> Result<(), Full>;
     /// What the device said of the IP header checksum.
     fn ip_checksum(&self) -> RxChecksum;
     /// What the device said of the TCP, UDP or ICMP checksum.

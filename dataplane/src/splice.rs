@@ -91,7 +91,6 @@ struct SpliceLimits {
 pub(crate) const RECORD: usize = size_of::<Splice>();
 
 /// All of a core.
-#[derive(Default)]
 pub(crate) struct Splices {
     records: SlotMap<SpliceKey, Splice>,
     /// Those that are over, with the time until which late copies pass; in that order. Some are gone since.
@@ -101,6 +100,11 @@ pub(crate) struct Splices {
 }
 
 impl Splices {
+    /// Room for so many is taken at once: moving them to a larger place would stop the core for milliseconds.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { records: SlotMap::with_capacity_and_key(capacity), lingering: VecDeque::new(), over: 0 }
+    }
+
     /// How many sessions are released.
     pub(crate) fn len(&self) -> usize {
         self.records.len() - self.over
@@ -232,7 +236,7 @@ impl<N: Nic> Worker<N> {
         id: SpliceKey,
         direction: Direction,
         key: Key,
-        arrival: &Arrival<'_, N::Frame>,
+        arrival: Arrival<'_, N::Frame>,
     ) {
         let (Transport::Tcp { header, payload }, Some(splice)) = (&arrival.ip.kind, self.splices.records.get_mut(id))
         else {
@@ -251,7 +255,7 @@ impl<N: Nic> Worker<N> {
         }
         if passage == Passage::Anew {
             self.forget_splice(id);
-            return self.classify(now, key, arrival);
+            return self.classify(now, key, &arrival);
         }
         if splice.generation != self.policy.generation() {
             self.reroute_splice(id);
@@ -261,7 +265,7 @@ impl<N: Nic> Worker<N> {
         let shift = splice.shifts.as_ref().map(|shifts| shifts[direction as usize]);
         let ends = if splice.translated { self.splice_leaves(id, direction) } else { None };
         self.counters.count(Counter::Released);
-        self.send_on(now, arrival, &next_hop, Rewrite { ends: ends.as_ref(), shift: shift.as_ref() });
+        self.send_through(now, arrival, &next_hop, Rewrite { ends: ends.as_ref(), shift: shift.as_ref() });
         match passage {
             Passage::Open | Passage::Anew => {}
             Passage::Finishing => self.watch_splice(id),

@@ -190,7 +190,7 @@ impl<N: Nic> Worker<N> {
             serving: 0,
             half_open: HalfOpens::new(options.limits.half_open, random.key()),
             time_wait: TimeWaits::default(),
-            splices: Splices::default(),
+            splices: Splices::new(options.limits.sessions + options.limits.lingering()),
             per_service: HashMap::default(),
             per_client: HashMap::with_hasher(FixedState::with_seed(random.next_u64())),
             linked: Linked::default(),
@@ -302,10 +302,10 @@ impl<N: Nic> Worker<N> {
         let key = Key::new(arrival.interface, ip.protocol, ip.source_socket(), ip.destination_socket());
         match self.flows.find(&key).map(|id| (id, self.flows[id])) {
             Some((_, Step::Proxy { session, leg })) => self.proxied(now, session, leg, arrival),
-            Some((_, Step::Splice { key: id, direction })) => self.spliced(now, id, direction, key, &arrival),
+            Some((_, Step::Splice { key: id, direction })) => self.spliced(now, id, direction, key, arrival),
             Some((_, Step::HalfOpen { key: id, leg })) => self.half_open_segment(now, id, leg, key, arrival),
             Some((_, Step::TimeWait { key: id })) => self.lingering(now, id, key, &arrival),
-            Some((_, Step::Forward { forward, direction })) => self.forward(now, forward, direction, key, &arrival),
+            Some((_, Step::Forward { forward, direction })) => self.forward(now, forward, direction, key, arrival),
             Some((_, Step::Local { local, direction })) => self.local_packet(now, local, direction, key, &arrival),
             None => self.classify(now, key, &arrival),
         }

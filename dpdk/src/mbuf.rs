@@ -170,6 +170,22 @@ impl Mbuf {
         Some(&mut self.data_mut()[..len])
     }
 
+    /// Puts a head of `new` bytes, to be written now, in place of the first `old` ones; false, and no change, when the headroom
+    /// is too small or the first segment shorter than `old`.
+    #[inline]
+    pub fn exchange_head(&mut self, old: usize, new: usize) -> bool {
+        let offset = usize::from(self.head.data_offset()) + old;
+        let length = usize::from(self.head.data_len());
+        if old > length || new > offset || length - old + new > usize::from(u16::MAX) {
+            return false;
+        }
+        // Both were compared with what they are made of; what the packet has more or less is in its first segment.
+        self.head.set_data_offset((offset - new) as u16);
+        self.head.set_data_len((length - old + new) as u16);
+        self.head.set_packet_len(self.head.packet_len() - old as u32 + new as u32);
+        true
+    }
+
     /// Cuts the packet to `len` bytes; longer than it is: no change.
     pub fn truncate(&mut self, len: usize) {
         if len >= self.len() {

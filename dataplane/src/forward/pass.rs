@@ -13,8 +13,9 @@ use crate::flow::tracking::Direction;
 use crate::forward::ForwardKey;
 use crate::limits;
 use crate::link::Delivery;
-use crate::nic::Nic;
-use crate::packet::emit::{self, Cut, Rewrite};
+use crate::neighbour::Resolution;
+use crate::nic::{Frame, Nic};
+use crate::packet::emit::{self, Cut, Ends, Rewrite};
 use crate::packet::{Ip, Transport, icmp};
 use crate::reassembly::Whole;
 use crate::route::NextHop;
@@ -29,7 +30,7 @@ enum Fit {
 }
 
 impl<N: Nic> Worker<N> {
-    /// Sends a packet of a flow on.
+    /// Sends the first packet of a flow on.
     pub(super) fn pass(
         &mut self,
         now: Instant,
@@ -37,19 +38,43 @@ impl<N: Nic> Worker<N> {
         direction: Direction,
         arrival: &Arrival<'_, N::Frame>,
     ) {
-        let Some(found) = self.forwards.get(forward) else { return };
-        let leaves = found.leaves(direction);
-        let ends = found.is_translated().then_some(leaves);
-        let Some(next_hop) = self.routes.lookup(leaves.destination.ip()) else {
+        let Some((next_hop, ends)) = self.way_on(forward, direction) else {
             return self.refuse_flow(now, arrival, Counter::NoRoute);
         };
-        if !self.send_on(now, arrival, &next_hop, Rewrite { ends: ends.as_ref(), shift: None }) {
-            return;
+        if self.send_on(now, arrival, &next_hop, Rewrite { ends: ends.as_ref(), shift: None }) {
+            self.note_passed(now, forward, direction, arrival.ip);
         }
+    }
+
+    /// Sends a later packet of a flow on.
+    pub(super) fn pass_through(
+        &mut self,
+        now: Instant,
+        forward: ForwardKey,
+        direction: Direction,
+        arrival: Arrival<'_, N::Frame>,
+    ) {
+        let Some((next_hop, ends)) = self.way_on(forward, direction) else {
+            return self.refuse_flow(now, &arrival, Counter::NoRoute);
+        };
+        let ip = arrival.ip;
+        if self.send_through(now, arrival, &next_hop, Rewrite { ends: ends.as_ref(), shift: None }) {
+            self.note_passed(now, forward, direction, ip);
+        }
+    }
+
+    /// Where packets of a flow go, and with which ends if they change.
+    fn way_on(&self, forward: ForwardKey, direction: Direction) -> Option<(NextHop, Option<Ends>)> {
+        let found = self.forwards.get(forward)?;
+        let leaves = found.leaves(direction);
+        Some((self.routes.lookup(leaves.destination.ip())?, found.is_translated().then_some(leaves)))
+    }
+
+    fn note_passed(&mut self, now: Instant, forward: ForwardKey, direction: Direction, ip: &Ip) {
         if let Some(found) = self.forwards.get_mut(forward) {
-            found.bytes[direction as usize] += match (&found.served, &arrival.ip.kind) {
+            found.bytes[direction as usize] += match (&found.served, &ip.kind) {
                 (Some(_), Transport::Udp { payload, .. }) => payload.len() as u64,
-                _ => arrival.ip.datagram().len() as u64,
+                _ => ip.datagram().len() as u64,
             };
             found.last = now;
         }
@@ -64,7 +89,38 @@ impl<N: Nic> Worker<N> {
         self.send_on(now, arrival, &next_hop, Rewrite::default());
     }
 
-    /// Sends a packet on, rewritten where that is wanted. False: it ended here.
+    /// Sends a packet on in the buffer it came in, where nothing stands against that; else as [`Worker::send_on`] does.
+    pub(crate) fn send_through(
+        &mut self,
+        now: Instant,
+        arrival: Arrival<'_, N::Frame>,
+        next_hop: &NextHop,
+        rewrite: Rewrite<'_>,
+    ) -> bool {
+        let ip = arrival.ip;
+        let interface = self.interfaces.get(next_hop.interface);
+        if arrival.whole.is_some() || ip.ttl <= 1 || ip.datagram().len() > usize::from(interface.mtu) {
+            return self.send_on(now, &arrival, next_hop, rewrite);
+        }
+        let resolution = self.neighbours.resolve(now, next_hop.interface, next_hop.neighbour);
+        let Resolution::Known(destination) = resolution else {
+            return self.send_on(now, &arrival, next_hop, rewrite);
+        };
+        let link = interface.link_to(destination);
+        let mut frame = arrival.frame;
+        let transport = ip.transport.start - ip.header.start;
+        if emit::redirected(&mut frame, &link, ip.datagram()).is_err()
+            || !emit::rewrite(&mut frame.data_mut()[link.header_len()..], transport, ip.protocol, rewrite)
+        {
+            self.counters.count(Counter::FrameFull);
+            return false;
+        }
+        self.counters.count(Counter::Forwarded);
+        self.send(next_hop.interface, frame);
+        true
+    }
+
+    /// Sends a packet on in a buffer of its own, rewritten where that is wanted. False: it ended here.
     pub(crate) fn send_on(
         &mut self,
         now: Instant,

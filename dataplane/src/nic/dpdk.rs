@@ -174,6 +174,10 @@ impl Frame for DpdkFrame {
         self.mbuf.truncate(len);
     }
 
+    fn exchange_head(&mut self, old: usize, new: usize) -> Result<(), Full> {
+        if self.mbuf.exchange_head(old, new) { Ok(()) } else { Err(Full) }
+    }
+
     fn ip_checksum(&self) -> RxChecksum {
         verdict(self.mbuf.ip_checksum())
     }

@@ -25,7 +25,7 @@ mod translated;
 
 pub use datagram::{datagram, udp};
 pub use discovery::{Advertisement, arp, neighbour_advertisement, neighbour_solicitation};
-pub use forwarded::{age, carried, forwarded};
+pub use forwarded::{age, carried, forwarded, redirected};
 pub use message::{QUOTE_MAX, echo_reply, icmp_error, quote_tcp};
 pub use piece::{Cut, piece};
 pub use segment::tcp;

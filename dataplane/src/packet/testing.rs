@@ -71,6 +71,14 @@ impl Frame for TestFrame {
         self.bytes.truncate(len);
     }
 
+    fn exchange_head(&mut self, old: usize, new: usize) -> Result<(), Full> {
+        if old > self.data().len() || self.bytes.len() - old + new > self.len_max {
+            return Err(Full);
+        }
+        self.bytes.splice(..old, std::iter::repeat_n(0, new));
+        Ok(())
+    }
+
     fn ip_checksum(&self) -> RxChecksum {
         RxChecksum::Unknown
     }

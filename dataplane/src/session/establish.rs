@@ -40,7 +40,7 @@ impl<N: Nic> Worker<N> {
             return self.cut_half_open(now, id, proxy::Reason::ConnectLimit);
         }
         if self.needs_nobody(id, header) {
-            return self.release_handshake(now, id, &arrival);
+            return self.release_handshake(now, id, arrival);
         }
         let Some(next_hop) = self.routes.lookup_from(key.interface(), client.ip()) else {
             self.counters.count(Counter::NoRoute);

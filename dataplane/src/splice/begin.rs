@@ -39,7 +39,7 @@ impl<N: Nic> Worker<N> {
     }
 
     /// The client's ACK is here, and passes.
-    pub(crate) fn release_handshake(&mut self, now: Instant, id: HalfOpenKey, arrival: &Arrival<'_, N::Frame>) {
+    pub(crate) fn release_handshake(&mut self, now: Instant, id: HalfOpenKey, arrival: Arrival<'_, N::Frame>) {
         let (Some((client, record)), Some((server, _))) =
             (self.half_open_leg(id, Leg::Client), self.half_open_leg(id, Leg::Server))
         else {

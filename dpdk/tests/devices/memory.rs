@@ -30,6 +30,14 @@ fn grows_and_shrinks(world: &World) {
     assert_eq!(packet.data(), b"Hello", "what did not fit left nothing behind");
     let headroom = packet.headroom();
     assert!(packet.prepend(headroom + 1).is_none());
+    assert!(packet.exchange_head(4, 6), "two bytes more in front of the last one");
+    packet.data_mut()[..6].copy_from_slice(b"longer");
+    assert_eq!((packet.data(), packet.len(), packet.headroom()), (&b"longero"[..], 7, headroom - 2));
+    assert!(packet.exchange_head(6, 0));
+    assert_eq!((packet.data(), packet.len()), (&b"o"[..], 1));
+    let headroom = packet.headroom();
+    assert!(!packet.exchange_head(2, 0) && !packet.exchange_head(0, headroom + 1));
+    assert_eq!((packet.data(), packet.headroom()), (&b"o"[..], headroom));
 }
 
 fn chains(world: &World) {

@@ -98,6 +98,17 @@ impl Frame for MemoryFrame {
         self.bytes.truncate(len);
     }
 
+    fn exchange_head(&mut self, old: usize, new: usize) -> Result<(), Full> {
+        if old > self.bytes.len() || self.bytes.len() - old + new > MEMORY_FRAME_MAX {
+            return Err(Full);
+        }
+        // There is no room in front of it: where the length changes, what follows moves.
+        if old != new {
+            self.bytes.splice(..old, std::iter::repeat_n(0, new));
+        }
+        Ok(())
+    }
+
     fn ip_checksum(&self) -> RxChecksum {
         RxChecksum::Unknown
     }

@@ -1,7 +1,9 @@
 //! A received datagram, sent on by a router: one hop less to live, the IPv4 checksum adjusted, nothing else touched.
 
+use std::ops::Range;
+
 use super::LinkOut;
-use crate::nic::{Frame, Full};
+use crate::nic::{Frame, Full, TxOffload};
 use crate::packet::ethernet;
 
 /// Offset of the TTL in an IPv4 header; the header's checksum follows at 10.
@@ -30,6 +32,25 @@ pub fn carried<F: Frame>(frame: &mut F, link: &LinkOut, datagram: &[u8]) -> Resu
     let (header, ip) = frame.data_mut().split_at_mut(l2);
     let v6 = ip.first().is_some_and(|first| first >> 4 == 6);
     link.write(header, if v6 { ethernet::IPV6 } else { ethernet::IPV4 });
+    Ok(())
+}
+
+/// Makes of a received frame the one that goes on, in its own buffer: `datagram` of it behind a new Ethernet header, its TTL or
+/// hop limit (which must not be 0) less by one.
+///
+/// # Errors
+/// [`Full`]: no room for the header; the frame is as it was, but for what was behind the datagram.
+pub fn redirected<F: Frame>(frame: &mut F, link: &LinkOut, datagram: Range<usize>) -> Result<(), Full> {
+    let l2 = link.header_len();
+    // Ethernet pads short frames: what is sent on is padded by who sends it.
+    frame.truncate(datagram.end);
+    frame.exchange_head(datagram.start, l2)?;
+    let (header, ip) = frame.data_mut().split_at_mut(l2);
+    let v6 = ip.first().is_some_and(|first| first >> 4 == 6);
+    link.write(header, if v6 { ethernet::IPV6 } else { ethernet::IPV4 });
+    age(ip);
+    // What a device said of it on its way in is nothing to the one on its way out.
+    frame.set_offload(TxOffload::default());
     Ok(())
 }
 
