@@ -32,7 +32,7 @@ use crate::packet::icmp;
 use crate::route::NextHop;
 use crate::socket::Timer;
 use crate::step::Step;
-use crate::timers::Wheel;
+use crate::timers::{TimerId, Wheel};
 use crate::worker::{Arrival, Worker};
 
 new_key_type! {
@@ -57,6 +57,7 @@ pub struct Forward {
     pub(crate) started: Instant,
     pub(crate) last: Instant,
     expires: Instant,
+    pub(crate) timer: TimerId,
     generation: u64,
     /// What tables mangle left.
     mark: u32,
@@ -90,6 +91,7 @@ impl Forward {
             started: now,
             last: now,
             expires: now,
+            timer: TimerId::default(),
             generation,
             mark: decision.mark,
             connmark: decision.connmark,
@@ -157,7 +159,7 @@ impl Forward {
     fn prolong(&mut self, now: Instant, lifetime: Duration, key: ForwardKey, wheel: &RefCell<Wheel<Timer>>) {
         let expires = now + self.lifetime(now, lifetime);
         if expires < self.expires {
-            wheel.borrow_mut().set(expires, Timer::Forward(key));
+            wheel.borrow_mut().replace(&mut self.timer, expires, Timer::Forward(key));
         }
         self.expires = expires;
     }
@@ -233,6 +235,7 @@ impl<N: Nic> Worker<N> {
             started: now,
             last: now,
             expires: now,
+            timer: TimerId::default(),
             generation: self.policy.generation(),
             mark: decision.mark,
             connmark: decision.connmark,
@@ -254,7 +257,7 @@ impl<N: Nic> Worker<N> {
             }
         }
         self.datagrams_begin(id);
-        self.shared.wheel.borrow_mut().set(expires, Timer::Forward(id));
+        self.watch_forward(id, expires);
         self.pass(now, id, Direction::Original, arrival);
     }
 
@@ -293,7 +296,15 @@ impl<N: Nic> Worker<N> {
         if forward.expires <= now {
             return self.end_forward(key);
         }
-        self.shared.wheel.borrow_mut().set(forward.expires, Timer::Forward(key));
+        let expires = forward.expires;
+        self.watch_forward(key, expires);
+    }
+
+    /// When it is to be looked at again is on the wheel.
+    pub(crate) fn watch_forward(&mut self, key: ForwardKey, at: Instant) {
+        if let Some(forward) = self.forwards.get_mut(key) {
+            self.shared.wheel.borrow_mut().replace(&mut forward.timer, at, Timer::Forward(key));
+        }
     }
 
     /// A flow is over: written down, by the record of its session or, where the operator wants that, by one of its own.
@@ -320,6 +331,7 @@ impl<N: Nic> Worker<N> {
 
     pub(crate) fn remove_forward(&mut self, key: ForwardKey) {
         let Some(forward) = self.forwards.remove(key) else { return };
+        self.shared.wheel.borrow_mut().cancel(forward.timer);
         for flow in forward.flows.into_iter().flatten() {
             self.flows.remove(flow);
         }

@@ -18,7 +18,7 @@ use crate::flow::FlowId;
 use crate::route::NextHop;
 use crate::session::{Request, SessionKey};
 use crate::task::Executor;
-use crate::timers::Wheel;
+use crate::timers::{TimerId, Wheel};
 
 new_key_type! {
     /// A socket of this core; stale keys find nothing.
@@ -114,8 +114,12 @@ pub struct Socket<P: tcp::Payload> {
     pub(crate) releasing: bool,
     /// Packets pass it by: it only sees to what was said before.
     pub(crate) passed_by: bool,
-    /// Which timer of the wheel counts; later ones that still ring are ignored.
+    /// When its timer rings.
     pub armed: Option<Instant>,
+    /// That timer.
+    pub(crate) timer: TimerId,
+    /// When who waits for the connection gives it up.
+    pub(crate) patience: TimerId,
     touched: bool,
     /// The task's: it reads and writes by one waker (see [`proxy::stream`]).
     pub(crate) waker: Option<Waker>,
@@ -135,6 +139,8 @@ impl<P: tcp::Payload> Socket<P> {
             releasing: false,
             passed_by: false,
             armed: None,
+            timer: TimerId::default(),
+            patience: TimerId::default(),
             touched: false,
             waker: None,
         }
@@ -271,12 +277,29 @@ pub struct Shared<P: tcp::Payload> {
 }
 
 impl<P: tcp::Payload> Shared<P> {
+    /// Takes a connection out, with what it would ring for.
+    pub(crate) fn take_socket(&self, key: SocketKey) -> Option<Socket<P>> {
+        let socket = self.sockets.borrow_mut().remove(key)?;
+        let mut wheel = self.wheel.borrow_mut();
+        wheel.cancel(socket.timer);
+        wheel.cancel(socket.patience);
+        Some(socket)
+    }
+
+    /// Has a connection given up at some time, if it is not there by then.
+    pub(crate) fn be_patient(&self, at: Instant, session: SessionKey, key: SocketKey) {
+        if let Some(socket) = self.sockets.borrow_mut().get_mut(key) {
+            self.wheel.borrow_mut().replace(&mut socket.patience, at, Timer::Connect(session, key));
+        }
+    }
+
     /// An empty core at `now`, with room for so many connections.
     pub fn new(now: Instant, sockets: usize) -> Rc<Self> {
         Rc::new(Self {
             now: Cell::new(now),
             sockets: RefCell::new(Sockets::new(sockets)),
-            wheel: RefCell::new(Wheel::new(now)),
+            // A connection has one timer most of the time, and so has what becomes one or is left of one.
+            wheel: RefCell::new(Wheel::with_room(now, sockets)),
             alarms: RefCell::new(SlotMap::with_key()),
             requests: RefCell::new(Vec::new()),
             events: RefCell::new(Vec::new()),

@@ -45,6 +45,7 @@ use crate::packet::Transport;
 use crate::packet::emit::{Ends, Rewrite};
 use crate::route::NextHop;
 use crate::session::SessionKey;
+use crate::timers::TimerId;
 use crate::worker::{Arrival, Worker};
 
 new_key_type! {
@@ -67,6 +68,7 @@ pub(crate) struct Splice {
     /// When a byte last passed or was acknowledged.
     active: Instant,
     limits: SpliceLimits,
+    timer: TimerId,
     /// What changes on the way there and back, where the ends did not agree on the same.
     shifts: Option<Box<[Shift; 2]>>,
     /// What is left of the connections that were here before.

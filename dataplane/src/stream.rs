@@ -29,6 +29,7 @@ use crate::limits;
 use crate::session::{Request, SessionKey};
 use crate::socket::{Alarm, AlarmKey, Shared, Socket, SocketKey, Timer};
 use crate::task::Reply;
+use crate::timers::TimerId;
 
 /// A connection in the hands of a task. Dropped without [`proxy::Stream::shutdown`], it resets the connection.
 pub struct SocketStream<P: tcp::Payload> {
@@ -330,13 +331,14 @@ impl<P: tcp::Payload> Drop for RelatedListener<P> {
 struct Sleep<P: tcp::Payload> {
     shared: Rc<Shared<P>>,
     key: AlarmKey,
+    timer: TimerId,
 }
 
 impl<P: tcp::Payload> Sleep<P> {
     fn new(shared: Rc<Shared<P>>, duration: Duration) -> Self {
         let key = shared.alarms.borrow_mut().insert(Alarm::default());
-        shared.wheel.borrow_mut().set(shared.now.get() + duration, Timer::Alarm(key));
-        Self { shared, key }
+        let timer = shared.wheel.borrow_mut().set(shared.now.get() + duration, Timer::Alarm(key));
+        Self { shared, key, timer }
     }
 }
 
@@ -357,6 +359,7 @@ impl<P: tcp::Payload> Future for Sleep<P> {
 impl<P: tcp::Payload> Drop for Sleep<P> {
     fn drop(&mut self) {
         self.shared.alarms.borrow_mut().remove(self.key);
+        self.shared.wheel.borrow_mut().cancel(self.timer);
     }
 }
 

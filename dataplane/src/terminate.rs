@@ -172,7 +172,7 @@ impl<N: Nic> Worker<N> {
             && socket.armed.is_none_or(|armed| at < armed)
         {
             socket.armed = Some(at);
-            shared.wheel.borrow_mut().set(at, Timer::Socket(key));
+            shared.wheel.borrow_mut().replace(&mut socket.timer, at, Timer::Socket(key));
         }
         let (session, leg) = (socket.session, socket.leg);
         if budget == 0 {

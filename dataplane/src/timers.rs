@@ -9,8 +9,9 @@
 //! hold all it has. A slot is a list through an arena of nodes: no allocation once the arena has grown to its peak.
 //!
 //! What must hold: nothing rings before its time (ticks are rounded up when set, down when the clock is read); one
-//! call does no more than its budget of work, the rest is left for the next. There is no cancelling: who sets an item
-//! knows its own deadline and ignores what rings too early or for nothing.
+//! call does no more than its budget of work, the rest is left for the next. Who is gone takes what it has set back
+//! ([`Wheel::cancel`]), so that a wheel holds no more than there is: connections that last milliseconds and may idle for hours
+//! would fill it. Whoever rings looks at its own deadline all the same; it may have moved on.
 
 use tcp::Instant;
 
@@ -23,6 +24,21 @@ const SLOTS: usize = 1 << LEVEL_BITS;
 const LEVELS: usize = 10;
 /// The end of a list.
 const NONE: u32 = u32::MAX;
+/// The place of what is due.
+const DUE: u16 = u16::MAX;
+
+/// Something that was set; stale ones find nothing, and so does the default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimerId {
+    index: u32,
+    generation: u32,
+}
+
+impl Default for TimerId {
+    fn default() -> Self {
+        TimerId { index: NONE, generation: 0 }
+    }
+}
 
 /// Items and when they are to ring.
 #[derive(Debug)]
@@ -54,21 +70,32 @@ struct List {
 
 const EMPTY: List = List { first: NONE, last: NONE };
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Node<T> {
     item: T,
     tick: u64,
     next: u32,
+    previous: u32,
+    /// How often this node was taken back or rang.
+    generation: u32,
+    /// Level and slot, or [`DUE`].
+    place: u16,
 }
 
 impl<T: Copy> Wheel<T> {
     /// An empty wheel; time does not run back behind `now`.
     #[must_use]
     pub fn new(now: Instant) -> Self {
+        Wheel::with_room(now, 0)
+    }
+
+    /// The same with room for so many items, taken at once: growing moves all that there are.
+    #[must_use]
+    pub fn with_room(now: Instant, room: usize) -> Self {
         Wheel {
             levels: [const { Level { occupied: 0, slots: [EMPTY; SLOTS] } }; LEVELS],
             due: EMPTY,
-            nodes: Vec::new(),
+            nodes: Vec::with_capacity(room),
             free: NONE,
             len: 0,
             present: now.as_micros() / TIMER_TICK_MICROS,
@@ -88,20 +115,64 @@ impl<T: Copy> Wheel<T> {
     }
 
     /// Lets `item` ring at `at`, or at once if that is past; as often as it is set.
-    pub fn set(&mut self, at: Instant, item: T) {
-        let node = Node { item, tick: at.as_micros().div_ceil(TIMER_TICK_MICROS), next: NONE };
+    pub fn set(&mut self, at: Instant, item: T) -> TimerId {
+        let tick = at.as_micros().div_ceil(TIMER_TICK_MICROS);
         let index = if self.free == NONE {
             assert!(self.nodes.len() < NONE as usize, "a node's place is 32 bits");
-            self.nodes.push(node);
+            self.nodes.push(Node { item, tick, next: NONE, previous: NONE, generation: 0, place: DUE });
             (self.nodes.len() - 1) as u32
         } else {
             let index = self.free;
-            self.free = self.nodes[index as usize].next;
-            self.nodes[index as usize] = node;
+            let node = &mut self.nodes[index as usize];
+            self.free = node.next;
+            (node.item, node.tick) = (item, tick);
             index
         };
         self.len += 1;
         self.lay(index);
+        TimerId { index, generation: self.nodes[index as usize].generation }
+    }
+
+    /// Sets it in place of what was set before.
+    pub fn replace(&mut self, id: &mut TimerId, at: Instant, item: T) {
+        self.cancel(*id);
+        *id = self.set(at, item);
+    }
+
+    /// Takes it back, if it has not rung.
+    pub fn cancel(&mut self, id: TimerId) {
+        let Some(&Node { next, previous, generation, place, .. }) = self.nodes.get(id.index as usize) else { return };
+        if generation != id.generation {
+            return;
+        }
+        match previous {
+            NONE => self.list(place).first = next,
+            previous => self.nodes[previous as usize].next = next,
+        }
+        match next {
+            NONE => self.list(place).last = previous,
+            next => self.nodes[next as usize].previous = previous,
+        }
+        if place != DUE && self.list(place).first == NONE {
+            self.levels[usize::from(place) / SLOTS].occupied &= !(1 << (usize::from(place) % SLOTS));
+        }
+        self.release(id.index);
+    }
+
+    fn list(&mut self, place: u16) -> &mut List {
+        match place {
+            DUE => &mut self.due,
+            place => &mut self.levels[usize::from(place) / SLOTS].slots[usize::from(place) % SLOTS],
+        }
+    }
+
+    /// A node that is in no list any more is free.
+    fn release(&mut self, index: u32) {
+        let node = &mut self.nodes[index as usize];
+        node.generation = node.generation.wrapping_add(1);
+        node.next = self.free;
+        self.free = index;
+        self.len -= 1;
     }
 
     /// Appends up to `budget` items whose time has come; what is left rings with the next calls.
@@ -134,13 +205,13 @@ impl<T: Copy> Wheel<T> {
     fn lay(&mut self, index: u32) {
         let tick = self.nodes[index as usize].tick;
         if tick <= self.present {
-            append(&mut self.nodes, &mut self.due, index);
+            append(&mut self.nodes, &mut self.due, index, DUE);
             return;
         }
         let level = ((tick ^ self.present).ilog2() / LEVEL_BITS) as usize;
         let slot = digit(tick, level);
         self.levels[level].occupied |= 1 << slot;
-        append(&mut self.nodes, &mut self.levels[level].slots[slot], index);
+        append(&mut self.nodes, &mut self.levels[level].slots[slot], index, (level * SLOTS + slot) as u16);
     }
 
     /// The level and the first tick of the slot that comes next.
@@ -171,7 +242,11 @@ impl<T: Copy> Wheel<T> {
                 break;
             }
             *moves -= 1;
-            self.levels[level].slots[slot].first = self.nodes[index as usize].next;
+            let next = self.nodes[index as usize].next;
+            self.levels[level].slots[slot].first = next;
+            if next != NONE {
+                self.nodes[next as usize].previous = NONE;
+            }
             self.lay(index);
         }
         if self.levels[level].slots[slot].first == NONE {
@@ -183,21 +258,23 @@ impl<T: Copy> Wheel<T> {
     /// The first that is due rings.
     fn ring(&mut self, rung: &mut Vec<T>) {
         let index = self.due.first;
-        let node = &mut self.nodes[index as usize];
-        rung.push(node.item);
-        self.due.first = node.next;
-        node.next = self.free;
-        self.free = index;
-        self.len -= 1;
+        let Node { item, next, .. } = self.nodes[index as usize];
+        rung.push(item);
+        self.due.first = next;
+        if next != NONE {
+            self.nodes[next as usize].previous = NONE;
+        }
+        self.release(index);
     }
 }
 
-fn append<T>(nodes: &mut [Node<T>], list: &mut List, index: u32) {
-    nodes[index as usize].next = NONE;
-    if list.first == NONE {
-        list.first = index;
-    } else {
-        nodes[list.last as usize].next = index;
+fn append<T>(nodes: &mut [Node<T>], list: &mut List, index: u32, place: u16) {
+    let previous = if list.first == NONE { NONE } else { list.last };
+    let node = &mut nodes[index as usize];
+    (node.next, node.previous, node.place) = (NONE, previous, place);
+    match previous {
+        NONE => list.first = index,
+        previous => nodes[previous as usize].next = index,
     }
     list.last = index;
 }

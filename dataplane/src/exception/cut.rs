@@ -16,7 +16,6 @@ use crate::limits;
 use crate::nic::{Nic, Offloads};
 use crate::packet::PROTOCOL_TCP;
 use crate::packet::emit::{self, IpOut, LinkOut};
-use crate::socket::Timer;
 use crate::worker::Worker;
 
 impl<N: Nic> Worker<N> {
@@ -50,7 +49,7 @@ impl<N: Nic> Worker<N> {
         });
         let ends = [(Direction::Original, flow.source, flow.destination), (Direction::Reply, heard_at, heard_from)];
         let (acknowledged, protocol) = (flow.acknowledged, flow.protocol);
-        self.shared.wheel.borrow_mut().set(flow.expires, Timer::Local(local));
+        self.watch_local(local);
         if protocol != PROTOCOL_TCP || ended {
             return;
         }

@@ -27,6 +27,7 @@ use crate::nic::Nic;
 use crate::packet::{Ip, Transport, icmp};
 use crate::socket::Timer;
 use crate::step::Step;
+use crate::timers::TimerId;
 use crate::worker::{Arrival, Worker};
 
 use super::Exceptions;
@@ -52,6 +53,7 @@ pub struct LocalFlow {
     started: Instant,
     last: Instant,
     pub(super) expires: Instant,
+    pub(super) timer: TimerId,
     pub(super) generation: u64,
     /// What each side has acknowledged last: the sequence number at which it believes a reset.
     pub(super) acknowledged: [Option<tcp::SeqNumber>; 2],
@@ -243,6 +245,7 @@ impl<N: Nic> Worker<N> {
             started: now,
             last: now,
             expires,
+            timer: TimerId::default(),
             generation: self.policy.generation(),
             acknowledged: [None; 2],
             translation: None,
@@ -261,7 +264,7 @@ impl<N: Nic> Worker<N> {
             }
         }
         self.exceptions.opening.push_back(local);
-        self.shared.wheel.borrow_mut().set(expires, Timer::Local(local));
+        self.watch_local(local);
         Some(local)
     }
 
@@ -289,7 +292,7 @@ impl<N: Nic> Worker<N> {
         let expires = now + phase.lifetime(ip);
         // An earlier end needs a new timer; a later one is found when the old one rings.
         if expires < flow.expires {
-            self.shared.wheel.borrow_mut().set(expires, Timer::Local(local));
+            self.shared.wheel.borrow_mut().replace(&mut flow.timer, expires, Timer::Local(local));
         }
         flow.hear(direction, ip);
         flow.phase = phase;
@@ -325,11 +328,19 @@ impl<N: Nic> Worker<N> {
         if flow.expires <= now {
             return self.end_local(local);
         }
-        self.shared.wheel.borrow_mut().set(flow.expires, Timer::Local(local));
+        self.watch_local(local);
+    }
+
+    /// When it is to be looked at again is on the wheel.
+    pub(super) fn watch_local(&mut self, local: LocalKey) {
+        if let Some(flow) = self.exceptions.flows.get_mut(local) {
+            self.shared.wheel.borrow_mut().replace(&mut flow.timer, flow.expires, Timer::Local(local));
+        }
     }
 
     pub(super) fn end_local(&mut self, local: LocalKey) {
         let Some(flow) = self.exceptions.flows.remove(local) else { return };
+        self.shared.wheel.borrow_mut().cancel(flow.timer);
         for id in flow.flows.into_iter().flatten() {
             self.flows.remove(id);
         }

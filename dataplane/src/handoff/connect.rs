@@ -25,7 +25,7 @@ use crate::session::connect::tcp_config;
 use crate::session::half_open::Decided;
 use crate::session::serve::EndGuard;
 use crate::session::{Session, SessionKey};
-use crate::socket::{Leg, Socket, SocketKey, Timer};
+use crate::socket::{Leg, Socket, SocketKey};
 use crate::step::Step;
 use crate::stream::{CoreHost, SocketStream};
 use crate::task::Reply;
@@ -117,7 +117,7 @@ impl<N: Nic> Worker<N> {
         let path = self.path(source, remote, next_hop, marks);
         let socket = Socket::new(connection, path, session, Leg::Server, id);
         let socket = self.shared.sockets.borrow_mut().insert(socket);
-        self.shared.wheel.borrow_mut().set(now + patience, Timer::Connect(session, socket));
+        self.shared.be_patient(now + patience, session, socket);
         self.counters.count(Counter::SessionsServed);
         self.await_server(session, socket, flow, source);
         Ok(())

@@ -138,7 +138,7 @@ impl<N: Nic> Worker<N> {
             }
         }
         self.datagrams_begin(flow);
-        self.shared.wheel.borrow_mut().set(expires, crate::socket::Timer::Forward(flow));
+        self.watch_forward(flow, expires);
         if let Some(program) = &program {
             self.handoff.sockets.remember(program, flow);
         }

@@ -17,7 +17,7 @@ use crate::flow::Key;
 use crate::limits;
 use crate::nic::Nic;
 use crate::route::NextHop;
-use crate::socket::{IpMarks, Leg, Path, Socket, SocketKey, Timer};
+use crate::socket::{IpMarks, Leg, Path, Socket, SocketKey};
 use crate::step::Step;
 use crate::worker::Worker;
 
@@ -71,7 +71,7 @@ impl<N: Nic> Worker<N> {
             session.server_socket = Some(socket);
             session.server = Some((target, local));
             let limit = now + session.service().connect_timeout;
-            self.shared.wheel.borrow_mut().set(limit, Timer::Connect(key, socket));
+            self.shared.be_patient(limit, key, socket);
         }
         Ok(socket)
     }

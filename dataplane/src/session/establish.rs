@@ -97,6 +97,7 @@ impl<N: Nic> Worker<N> {
     ) -> Option<(Session, Option<(FlowId, Wired<SliceOf<N>>)>, IpMarks)> {
         let session = self.half_open.get(id)?.session(&self.flows)?;
         let record = self.half_open.remove(session.interface, id)?;
+        self.shared.wheel.borrow_mut().cancel(record.timer);
         Some((session, record.server_flow().zip(server), record.answer_marks))
     }
 

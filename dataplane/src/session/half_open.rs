@@ -1,4 +1,4 @@
-//! Handshakes under way: one record of 136 bytes each, and no connection before the client has proven to be there.
+//! Handshakes under way: one record of 144 bytes each, and no connection before the client has proven to be there.
 //!
 //! The record says what the two SYNs said ([`tcp::Embryo`]), how their IP headers looked, and what was decided; the
 //! addresses are in the flow table, whose entries lead here. What must hold: no more of them than the core's budget,
@@ -17,6 +17,7 @@ use super::server::Asking;
 use crate::flow::{FlowId, Key, Table};
 use crate::socket::IpMarks;
 use crate::step::Step;
+use crate::timers::TimerId;
 
 new_key_type! {
     /// A handshake of this core; stale keys find nothing.
@@ -89,13 +90,15 @@ pub struct HalfOpen {
     pub(crate) client_flow: FlowId,
     /// The server's, or the client's again while no server was asked.
     server_flow: FlowId,
+    /// What it rings for.
+    pub(crate) timer: TimerId,
     /// How the IP header of the client's SYN looked, and that of the server's answer.
     pub(crate) syn_marks: IpMarks,
     pub(crate) answer_marks: IpMarks,
 }
 
-// A million of them in 136 MB.
-const _: () = assert!(size_of::<HalfOpen>() <= 136);
+// A million of them in 144 MB.
+const _: () = assert!(size_of::<HalfOpen>() <= 144);
 
 const NONE: u32 = u32::MAX;
 
@@ -118,6 +121,7 @@ impl HalfOpen {
             policy: decided.policy,
             client_flow: flows.0,
             server_flow: flows.1.unwrap_or(flows.0),
+            timer: TimerId::default(),
             syn_marks,
             answer_marks: syn_marks,
         }

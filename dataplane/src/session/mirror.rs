@@ -167,9 +167,9 @@ impl<N: Nic> Worker<N> {
 
     /// Its deadline is on the wheel.
     fn watch_half_open(&mut self, id: HalfOpenKey) {
-        let Some(record) = self.half_open.get(id) else { return };
+        let Some(record) = self.half_open.get_mut(id) else { return };
         let at = record.embryo.deadline(record.service().connect_timeout);
-        self.shared.wheel.borrow_mut().set(at, Timer::HalfOpen(id));
+        self.shared.wheel.borrow_mut().replace(&mut record.timer, at, Timer::HalfOpen(id));
     }
 
     /// The key of what comes in on one leg, and the record.
@@ -217,6 +217,7 @@ impl<N: Nic> Worker<N> {
     /// Takes a handshake and its flows out of all tables.
     fn take_half_open(&mut self, interface: InterfaceId, id: HalfOpenKey) {
         let Some(record) = self.half_open.remove(interface, id) else { return };
+        self.shared.wheel.borrow_mut().cancel(record.timer);
         self.holds.remove(&record.id);
         self.handoff.forget(record.id);
         if let Some(flow) = record.server_flow() {

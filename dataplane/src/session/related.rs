@@ -29,7 +29,7 @@ use crate::limits;
 use crate::nic::Nic;
 use crate::packet::{PROTOCOL_TCP, Transport};
 use crate::route::NextHop;
-use crate::socket::{IpMarks, Leg, Socket, SocketKey, Timer};
+use crate::socket::{IpMarks, Leg, Socket, SocketKey};
 use crate::step::Step;
 use crate::task::Reply;
 use crate::worker::{Arrival, Worker};
@@ -305,7 +305,7 @@ impl<N: Nic> Worker<N> {
         let path = self.path(local, remote, next_hop, marks);
         let socket = self.shared.sockets.borrow_mut().insert(Socket::new(connection, path, key, leg, id));
         self.place_related(key, number, RelatedLeg { socket, waits: Some(Waits::Connecting(reply.clone())) });
-        self.shared.wheel.borrow_mut().set(now + patience, Timer::Connect(key, socket));
+        self.shared.be_patient(now + patience, key, socket);
         self.counters.count(Counter::RelatedConnects);
         Ok(())
     }

@@ -194,7 +194,7 @@ impl<N: Nic> Worker<N> {
 
     /// A connection is over: its flow is free for others, and the session with its last one.
     pub(crate) fn reap(&mut self, now: Instant, key: SocketKey) {
-        let Some(socket) = self.shared.sockets.borrow_mut().remove(key) else { return };
+        let Some(socket) = self.shared.take_socket(key) else { return };
         self.flows.remove(socket.flow);
         self.leg_is_over(now, socket.session, socket.leg, key);
     }

@@ -63,7 +63,7 @@ impl TimeWaits {
 impl<N: Nic> Worker<N> {
     /// A connection has come into TIME-WAIT and is nobody's any more: its record takes its place.
     pub(crate) fn enter_time_wait(&mut self, now: Instant, key: SocketKey) {
-        let Some(socket) = self.shared.sockets.borrow_mut().remove(key) else { return };
+        let Some(socket) = self.shared.take_socket(key) else { return };
         let (flow, session, leg) = (socket.flow, socket.session, socket.leg);
         match socket.connection.into_time_wait() {
             Ok(record) => {

@@ -17,6 +17,7 @@ use crate::session::Session;
 use crate::session::half_open::HalfOpenKey;
 use crate::socket::{Leg, Timer};
 use crate::step::Step;
+use crate::timers::TimerId;
 use crate::worker::{Arrival, Worker};
 
 impl<N: Nic> Worker<N> {
@@ -76,6 +77,7 @@ impl<N: Nic> Worker<N> {
             fins: [None; 2],
             active: now,
             limits,
+            timer: TimerId::default(),
             shifts: None,
             tails: None,
             translated: client.source() != server.destination() || client.destination() != server.source(),
@@ -92,7 +94,9 @@ impl<N: Nic> Worker<N> {
     /// A record of a handshake that has a server becomes a session.
     fn take_mirrored(&mut self, id: HalfOpenKey) -> Option<(Session, crate::flow::FlowId)> {
         let session = self.half_open.get(id)?.session(&self.flows)?;
-        let server_flow = self.half_open.remove(session.interface, id)?.server_flow()?;
+        let record = self.half_open.remove(session.interface, id)?;
+        self.shared.wheel.borrow_mut().cancel(record.timer);
+        let server_flow = record.server_flow()?;
         Some((session, server_flow))
     }
 
@@ -106,8 +110,9 @@ impl<N: Nic> Worker<N> {
 
     /// When it is to be looked at again is on the wheel.
     pub(super) fn watch_splice(&mut self, key: SpliceKey) {
-        if let Some(at) = self.splice_deadline(key) {
-            self.shared.wheel.borrow_mut().set(at, Timer::Splice(key));
+        let at = self.splice_deadline(key);
+        if let Some((splice, at)) = self.splices.records.get_mut(key).zip(at) {
+            self.shared.wheel.borrow_mut().replace(&mut splice.timer, at, Timer::Splice(key));
         }
     }
 }

@@ -16,7 +16,6 @@ use crate::flow::tracking::Direction;
 use crate::limits;
 use crate::nic::Nic;
 use crate::session::SessionKey;
-use crate::socket::Timer;
 use crate::worker::Worker;
 
 impl Splice {
@@ -92,8 +91,9 @@ impl<N: Nic> Worker<N> {
         let Some(splice) = self.splices.records.get_mut(id) else { return false };
         let (session, passed) = (splice.session, splice.passed(reason));
         let tails = splice.tails.take();
+        self.shared.wheel.borrow_mut().cancel(splice.timer);
         for tail in tails.into_iter().flat_map(|tails| tails.0).flatten() {
-            self.shared.sockets.borrow_mut().remove(tail.socket);
+            self.shared.take_socket(tail.socket);
         }
         let Some(found) = self.sessions.get_mut(session).filter(|session| session.splice == Some(id)) else {
             return false;
@@ -149,7 +149,7 @@ impl<N: Nic> Worker<N> {
     pub(crate) fn splice_timeout(&mut self, now: Instant, id: SpliceKey) {
         let Some(at) = self.splice_deadline(id) else { return };
         if at > now {
-            return self.shared.wheel.borrow_mut().set(at, Timer::Splice(id));
+            return self.watch_splice(id);
         }
         let Some(splice) = self.splices.records.get(id) else { return };
         let total = splice.limits.end.is_some_and(|end| end <= now);

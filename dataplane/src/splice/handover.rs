@@ -20,6 +20,7 @@ use crate::flow::tracking::tcp::{Edge, TcpTracking};
 use crate::nic::Nic;
 use crate::session::SessionKey;
 use crate::socket::SocketKey;
+use crate::timers::TimerId;
 use crate::worker::Worker;
 
 /// A proxy that has no more to read or to say.
@@ -116,6 +117,7 @@ impl<N: Nic> Worker<N> {
             fins: [None; 2],
             active: now,
             limits: SpliceLimits { idle: limits.idle, end: limits.end.map(|end| Instant::ZERO + end) },
+            timer: TimerId::default(),
             translated: ends,
             shifts: shifted.then(|| Box::new(shifts)),
             tails: Some(Box::new(Tails([tail(legs[0], standing.0), tail(legs[1], standing.1)]))),

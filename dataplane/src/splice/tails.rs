@@ -69,7 +69,7 @@ impl<N: Nic> Worker<N> {
         if !over {
             return;
         }
-        self.shared.sockets.borrow_mut().remove(key);
+        self.shared.take_socket(key);
         let Some(id) = self.sessions.get(session).and_then(|session| session.splice) else { return };
         let Some(splice) = self.splices.records.get_mut(id) else { return };
         if let Some(tails) = &mut splice.tails {

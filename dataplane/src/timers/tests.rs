@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tcp::Instant;
 
-use super::Wheel;
+use super::{TimerId, Wheel};
 
 fn at(micros: u64) -> Instant {
     Instant::from_micros(micros)
@@ -169,5 +169,60 @@ proptest! {
             prop_assert!(steps <= 11 * spans.len(), "a level at a time at most");
         }
         prop_assert!(wheel.is_empty());
+    }
+}
+
+#[test]
+fn what_was_taken_back_does_not_ring_and_leaves_nothing() {
+    let mut wheel = Wheel::new(at(0));
+    let ids: Vec<_> = (0..10).map(|item| wheel.set(at(1_000 * (1 + u64::from(item) * 97)), item)).collect();
+    for item in [0, 9, 4] {
+        wheel.cancel(ids[item as usize]);
+    }
+    wheel.cancel(ids[4]);
+    wheel.cancel(TimerId::default());
+    assert_eq!(wheel.len(), 7);
+    assert_eq!(drain(&mut wheel, at(1_000_000), 9), [1, 2, 3, 5, 6, 7, 8]);
+    assert!(wheel.is_empty() && wheel.next().is_none());
+    // A stale one is nobody's, though its node is used again.
+    let again = wheel.set(at(2_000_000), 11);
+    for id in ids {
+        wheel.cancel(id);
+    }
+    assert_eq!(wheel.len(), 1);
+    let mut moved = again;
+    wheel.replace(&mut moved, at(1_500_000), 12);
+    assert_eq!(drain(&mut wheel, at(3_000_000), 9), [12]);
+    assert_eq!(wheel.nodes.len(), 10, "no more than there were at a time");
+}
+
+proptest! {
+    /// Set, taken back and rung in any order: it rings what is left, in time.
+    #[test]
+    fn like_a_list_with_taking_back(
+        steps in prop::collection::vec((0..3u8, 0..5_000_000u64, any::<prop::sample::Index>()), 1..200),
+    ) {
+        let mut wheel = Wheel::new(at(0));
+        let mut now = 0;
+        let mut live: Vec<(u64, u32, TimerId)> = Vec::new();
+        for (number, (what, time, which)) in steps.into_iter().enumerate() {
+            match what {
+                0 => live.push((now + time, number as u32, wheel.set(at(now + time), number as u32))),
+                1 if !live.is_empty() => wheel.cancel(live.swap_remove(which.index(live.len())).2),
+                1 => {}
+                _ => {
+                    now += time;
+                    let mut rung = drain(&mut wheel, at(now), 7);
+                    let tick = |micros: u64| micros.div_ceil(1_000);
+                    let mut due: Vec<u32> =
+                        live.iter().filter(|(at, ..)| tick(*at) <= now / 1_000).map(|(_, item, _)| *item).collect();
+                    live.retain(|(at, ..)| tick(*at) > now / 1_000);
+                    rung.sort_unstable();
+                    due.sort_unstable();
+                    prop_assert_eq!(rung, due);
+                }
+            }
+            prop_assert_eq!(wheel.len(), live.len());
+        }
     }
 }
