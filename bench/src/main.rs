@@ -47,6 +47,9 @@ enum Command {
         /// Payload bytes: of request and reply (connect), of a segment (bulk).
         #[arg(long)]
         size: Option<usize>,
+        /// Keeps sessions of the plug terminated (connect, bulk) that it would leave to their ends.
+        #[arg(long)]
+        terminated: bool,
     },
     /// Says what scenarios there are.
     List,
@@ -61,8 +64,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Run { scenario, json, seconds, flows, size } => {
-            run(&scenario, json, &Settings { seconds, flows, size, quiet: json })
+        Command::Run { scenario, json, seconds, flows, size, terminated } => {
+            run(&scenario, json, &Settings { seconds, flows, size, terminated, quiet: json })
         }
         Command::List => {
             print(&scenario::list());

@@ -4,6 +4,7 @@ mod bulk;
 mod classify;
 mod connect;
 mod ends;
+mod http;
 mod lookup;
 mod rig;
 mod sets;
@@ -23,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) flows: Option<usize>,
     /// Payload bytes.
     pub(crate) size: Option<usize>,
+    /// Sessions of the plug stay terminated.
+    pub(crate) terminated: bool,
     /// No line a second.
     pub(crate) quiet: bool,
 }
@@ -34,7 +37,7 @@ pub(crate) struct Scenario {
     run: fn(&Settings) -> Result<Report, String>,
 }
 
-const SCENARIOS: [Scenario; 5] = [
+const SCENARIOS: [Scenario; 6] = [
     Scenario {
         name: "lookup",
         what: "look-ups in the tproxy table, half of them in vain; against hashbrown",
@@ -51,7 +54,12 @@ const SCENARIOS: [Scenario; 5] = [
         what: "whole proxied connections: both handshakes, request, reply, both closes; mirrored plug",
         run: connect::run,
     },
-    Scenario { name: "bulk", what: "payload relayed one way, terminated on both legs", run: bulk::run },
+    Scenario { name: "bulk", what: "payload one way; plug, released or terminated", run: bulk::run },
+    Scenario {
+        name: "http",
+        what: "requests through the http proxy: kept connections, one each, in TLS; beside HAProxy",
+        run: http::run,
+    },
 ];
 
 impl Scenario {

@@ -6,6 +6,13 @@
 
 use std::time::{Duration, Instant};
 
+/// Seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "certificates of a bench are of today")]
+pub(crate) fn unix_time() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs().cast_signed())
+}
+
 /// A running clock.
 #[derive(Clone, Copy)]
 pub(crate) struct Stopwatch(Instant);

@@ -145,7 +145,7 @@ impl Servers {
     }
 
     /// Takes all that has come in; `serve` reads and writes each connection that something came for.
-    pub(crate) fn round(&mut self, now: Instant, mut serve: impl FnMut(Instant, &mut Connection<Bytes>)) {
+    pub(crate) fn round(&mut self, now: Instant, mut serve: impl FnMut(Instant, &Tuple, &mut Connection<Bytes>)) {
         while let Some(Arrived { tuple, segment }) = self.end.receive() {
             let opens = segment.header.flags.contains(tcp::Flags::SYN);
             let connection = match self.connections.get_mut(&tuple) {
@@ -163,7 +163,7 @@ impl Servers {
                 }
                 None => continue,
             };
-            serve(now, connection);
+            serve(now, &tuple, connection);
             self.end.transmit(now, &tuple, connection);
             if connection.is_closed() {
                 self.connections.remove(&tuple);

@@ -20,7 +20,10 @@ use tcp::Instant;
 
 use crate::stopwatch::Stopwatch;
 
-/// Everything that comes in on port 0 is proxied by a mirrored plug.
+/// The service that is in [`YAML`], which others take the place of.
+pub(crate) const PLUG: &str = "anything: { proxy: plug, accept: mirror }";
+
+/// Everything that comes in on port 0 is proxied.
 const YAML: &str = r#"
 interfaces:
   clients: { port: "net_null0", addresses: [10.1.0.1/16] }
@@ -46,6 +49,11 @@ rules: |
   COMMIT
 "#;
 
+/// A plug as the settings want it.
+pub(crate) fn plug(settings: &super::Settings) -> &'static str {
+    if settings.terminated { "anything: { proxy: plug, accept: mirror, release: never }" } else { PLUG }
+}
+
 /// Frames of packet memory.
 const FRAMES: usize = 262_144;
 /// Flows, sessions and half-open ones that there is room for.
@@ -53,7 +61,7 @@ const CAPACITY: Capacity = Capacity { flows: 1 << 20, sessions: 1 << 19, half_op
 /// Turns in a round, at most; a round is over when a turn finds nothing.
 const TURNS: usize = 10_000;
 /// Counters that are not drops.
-const NOT_DROPS: [&str; 9] = [
+const NOT_DROPS: [&str; 16] = [
     "rx_packets",
     "rx_bytes",
     "tx_packets",
@@ -63,6 +71,13 @@ const NOT_DROPS: [&str; 9] = [
     "session_finished",
     "local_neighbour_learned",
     "once_claimed",
+    "forwarded",
+    "released",
+    "sessions_released",
+    "http_requests",
+    "tls_handshakes_client",
+    "tls_bumped",
+    "tls_handshakes_server",
 ];
 
 /// A gateway whose turns are timed.
@@ -82,9 +97,10 @@ pub(crate) struct Rig {
 
 impl Rig {
     /// A gateway with nothing to do yet, its ports taking IP packets of up to `mtu` bytes.
-    pub(crate) fn new(mtu: u16) -> Result<Self, String> {
-        let config =
-            config::parse_with("bench.yaml", YAML, dataplane::modules::MODULES).map_err(|faults| faults.to_string())?;
+    pub(crate) fn with(service: &str, mtu: u16) -> Result<Self, String> {
+        let yaml = YAML.replace(PLUG, service);
+        let config = config::parse_with("bench.yaml", &yaml, dataplane::modules::MODULES)
+            .map_err(|faults| faults.to_string())?;
         let policy = Arc::new(Policy::compile(&config, 1).map_err(|faults| faults.to_string())?);
         let infos = (0..2).map(|i| PortInfo {
             device: format!("net_null{i}"),
@@ -100,7 +116,9 @@ impl Rig {
         let (table, _writer) = tproxy::table(1_024, 1);
         let options = Options { core: 0, seed: 1, limits: CAPACITY };
         let now = Instant::from_micros(1_000_000);
-        let worker = Worker::new(&options, now, nic, &[PortId(0), PortId(1)], policy, table, mailbox, control);
+        let mut worker = Worker::new(&options, now, nic, &[PortId(0), PortId(1)], policy, table, mailbox, control);
+        // Certificates are judged by the wall's clock.
+        worker.set_wall_clock(crate::stopwatch::unix_time() - 1);
         let turns = crate::report::histogram();
         Ok(Self { ends, now, busy_ns: 0, turns, worker, letters, _to_core: to_core })
     }
