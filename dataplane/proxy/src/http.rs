@@ -15,6 +15,7 @@
 mod access;
 mod body;
 mod chunked;
+mod decider;
 pub(crate) mod drive;
 pub mod event;
 mod exchange;
@@ -26,6 +27,7 @@ pub mod headers;
 pub mod limits;
 pub mod message;
 pub mod method;
+mod pace;
 pub mod pages;
 pub mod policy;
 mod refuse;

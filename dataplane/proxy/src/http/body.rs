@@ -13,6 +13,7 @@ use super::event::Event;
 use super::head::Body;
 use super::headers::Headers;
 use super::limits::COPY_BELOW;
+use super::pace::{Pace, Waits};
 use super::source::Source;
 use crate::limits::RELAY_CHUNKS_PER_POLL_MAX;
 use crate::stream::{Chunk, Stream, StreamError};
@@ -27,6 +28,23 @@ pub enum Trailers {
     Pass,
     /// A message with any is refused.
     Refuse,
+}
+
+impl Trailers {
+    /// Those that pass, if there were any, and whether some were left out.
+    pub(super) fn permitted(self, mut trailers: Headers) -> Result<(Option<Headers>, bool), Event> {
+        if trailers.is_empty() {
+            return Ok((None, false));
+        }
+        match self {
+            Trailers::Refuse => return Err(Event::TrailerInvalid),
+            Trailers::Drop => return Ok((None, true)),
+            Trailers::Pass => {}
+        }
+        // RFC 9110, 6.5.1: a sender must not generate such; who merges them into the head would obey them.
+        let dropped: usize = NO_TRAILERS.iter().map(|name| trailers.remove(name)).sum();
+        Ok((Some(trailers), dropped > 0))
+    }
 }
 
 /// How the body is said to the receiver.
@@ -53,14 +71,6 @@ pub(super) enum BodyError {
     Scanner(crate::icap::Event),
 }
 
-/// Whom a body waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waits {
-    Nobody,
-    Sender,
-    Receiver,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Pump {
@@ -79,12 +89,7 @@ pub(super) struct Pump {
     out: Vec<u8>,
     begun: bool,
     done: bool,
-    waits: Waits,
-    /// When it was last looked at, and when bytes last moved.
-    since: Duration,
-    active: Duration,
-    /// Time that its sender and its receiver have kept it waiting, the present wait not counted.
-    waited: (Duration, Duration),
+    pace: Pace,
 }
 
 impl Pump {
@@ -108,10 +113,7 @@ impl Pump {
             head: Some(head),
             out: Vec::new(),
             begun: false,
-            waits: Waits::Nobody,
-            since: now,
-            active: now,
-            waited: (Duration::ZERO, Duration::ZERO),
+            pace: Pace::new(now),
         }
     }
 
@@ -153,23 +155,17 @@ impl Pump {
 
     /// Whom it waits for now.
     pub(super) fn waits(&self) -> Waits {
-        if self.done { Waits::Nobody } else { self.waits }
+        if self.done { Waits::Nobody } else { self.pace.waits() }
     }
 
-    /// When its sender, or its receiver, will have kept it waiting for longer than `grace` and a rate of bytes in a second
-    /// permit, should nothing come.
+    /// When its sender, or its receiver, will have been too slow, should nothing come: see [`Pace::slow_at`].
     pub(super) fn slow_at(&self, who: Waits, grace: Duration, rate: u64) -> Option<Duration> {
-        if self.waits() != who {
-            return None;
-        }
-        let waited = if who == Waits::Sender { self.waited.0 } else { self.waited.1 };
-        let earned = Duration::from_millis(self.moved.saturating_mul(1000).checked_div(rate)?);
-        Some(self.since.saturating_add((grace + earned).saturating_sub(waited)))
+        if self.done { None } else { self.pace.slow_at(who, grace, rate, self.moved) }
     }
 
     /// When bytes last moved.
     pub(super) fn active(&self) -> Duration {
-        self.active
+        self.pace.active()
     }
 
     /// Moves what can be moved; ready when the body is over.
@@ -183,7 +179,7 @@ impl Pump {
         if self.done {
             return Poll::Ready(Ok(()));
         }
-        self.charge(now);
+        self.pace.charge(now);
         for _ in 0..RELAY_CHUNKS_PER_POLL_MAX {
             match to.poll_writable(cx) {
                 Poll::Ready(Ok(_)) => {}
@@ -203,7 +199,7 @@ impl Pump {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(BodyError::From(error))),
                 Poll::Pending => return self.pending(Waits::Sender),
             };
-            self.active = now;
+            self.pace.moves(now);
             let rest = self.pass(chunk, to)?;
             if self.done {
                 if let Some(rest) = rest {
@@ -217,18 +213,8 @@ impl Pump {
     }
 
     fn pending(&mut self, waits: Waits) -> Poll<Result<(), BodyError>> {
-        self.waits = waits;
+        self.pace.wait(waits);
         Poll::Pending
-    }
-
-    fn charge(&mut self, now: Duration) {
-        let waited = now.saturating_sub(self.since);
-        match self.waits {
-            Waits::Sender => self.waited.0 += waited,
-            Waits::Receiver => self.waited.1 += waited,
-            Waits::Nobody => {}
-        }
-        self.since = now;
     }
 
     /// One chunk of the stream; what is left of it belongs to what comes after the body.
@@ -291,23 +277,10 @@ impl Pump {
     }
 
     /// The trailers that pass.
-    fn permitted(&mut self, mut trailers: Headers) -> Result<Option<Headers>, BodyError> {
-        if trailers.is_empty() {
-            return Ok(None);
-        }
-        match self.trailers {
-            Trailers::Refuse => return Err(BodyError::Fault(Event::TrailerInvalid)),
-            Trailers::Drop => {
-                self.dropped_trailers = true;
-                return Ok(None);
-            }
-            Trailers::Pass => {}
-        }
-        // RFC 9110, 6.5.1: a sender must not generate such; who merges them into the head would obey them.
-        for name in NO_TRAILERS {
-            self.dropped_trailers |= trailers.remove(name) > 0;
-        }
-        Ok(Some(trailers))
+    fn permitted(&mut self, trailers: Headers) -> Result<Option<Headers>, BodyError> {
+        let (trailers, dropped) = self.trailers.permitted(trailers).map_err(BodyError::Fault)?;
+        self.dropped_trailers |= dropped;
+        Ok(trailers)
     }
 
     fn end_of_stream<T: Stream>(&mut self, to: &mut T) -> Result<(), BodyError> {

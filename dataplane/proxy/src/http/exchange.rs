@@ -7,12 +7,11 @@
 //!
 //! Both bodies move at the same time once there is a response: a server may answer before it has read everything.
 
-use std::net::SocketAddr;
 use std::task::Poll;
 use std::time::Duration;
 
 use super::access::Access;
-use super::body::{BodyError, Framing, Waits};
+use super::body::{BodyError, Framing};
 use super::drive::{Step, drive};
 use super::event::Event;
 use super::forward;
@@ -21,14 +20,13 @@ use super::headers::list;
 use super::limits::INTERIM_MAX;
 use super::message::{Form, Version};
 use super::method::Method;
+use super::pace::Waits;
 use super::policy::{Route, decide_request, decide_response};
 use super::refuse::Stop;
-use super::resolve::resolve;
 use super::scan::{Judged, Passage, Scanned, unjudged};
 use super::serving::{Serving, Then, client_failed};
 use super::upstream::NoServer;
-use super::url::Url;
-use crate::host::{ConnectError, Host, Level, Target};
+use crate::host::{Host, Level, Target};
 use crate::outcome::{Reason, Side};
 use crate::stream::{Chunk, Stream};
 
@@ -64,7 +62,7 @@ impl<H: Host> Serving<H> {
             return Err(Stop::page(Event::ShortOfMemory, 503, Reason::ServiceLimit));
         }
         // Scripts look at requests here, before the policy: what they make of one is decided like any other.
-        let chosen = self.script_request(asked)?;
+        let chosen = self.decider().script_request(asked)?;
         let route = match decide_request(&self.settings, &mut asked.request) {
             Ok(route) => chosen.map_or(route, Route::Address),
             Err(refusal) => return Err(Stop::policy(refusal, asked)),
@@ -79,7 +77,10 @@ impl<H: Host> Serving<H> {
             Judged::Request(scanned) => scanned,
             Judged::Answered(then) => return Ok(then),
         };
-        let target = self.target(route, &asked.request.url).await?;
+        let mut resolved = self.resolved.take();
+        let target = self.decider().target(route, &asked.request.url, &mut resolved).await;
+        self.resolved = resolved;
+        let target = target?;
         if asked.request.form == Form::Authority && !matches!(route, Route::Parent(_)) {
             return Ok(self.tunnel_to(target, access));
         }
@@ -116,45 +117,12 @@ impl<H: Host> Serving<H> {
 }
 
 impl<H: Host> Serving<H> {
-    /// The address of a route's server.
-    async fn target(&mut self, route: Route, url: &Url) -> Result<Target, Stop> {
-        let unresolved = |event| Stop::page(event, 502, Reason::ConnectUnreachable);
-        match route {
-            Route::Original => return self.script_route(),
-            Route::Address(address) | Route::Parent(address) => return Ok(Target::Address(address)),
-            Route::Inband => {}
-        }
-        let known = self.resolved.as_ref().filter(|(name, _)| name == url.host()).map(|(_, address)| *address);
-        let listed = url.address().or_else(|| self.settings.hosts.get(url.host()).copied());
-        let address = match listed.or(known) {
-            Some(address) => address,
-            None => {
-                let resolver = self.settings.resolver.ok_or(Event::Unresolved).map_err(unresolved)?;
-                let ipv6 = self.info.client.is_ipv6();
-                let asked = resolve(&self.host, self.id, resolver, url.host(), ipv6).await;
-                let address = asked.map_err(unresolved)?;
-                self.resolved = Some((url.host().to_owned(), address));
-                address
-            }
-        };
-        Ok(Target::Address(SocketAddr::new(address, url.port())))
-    }
-
     /// A connection to the server; `true`: one that was there already.
     async fn server(&mut self, target: Target) -> Result<bool, Stop> {
         let Serving { upstream, host, id, client, .. } = self;
         upstream.ready(host, *id, client, target).await.map_err(|none| match none {
             NoServer::Client(reason) => Stop::abort(Event::NoServer, reason),
-            NoServer::Connect(ConnectError::Cut) => Stop::abort(Event::NoServer, Reason::Cut),
-            NoServer::Connect(error) => {
-                let status = match error {
-                    ConnectError::TimedOut => 504,
-                    ConnectError::Limit | ConnectError::NoPort => 503,
-                    ConnectError::Denied => 403,
-                    _ => 502,
-                };
-                Stop::page(Event::NoServer, status, Reason::from(error))
-            }
+            NoServer::Connect(error) => Stop::no_server(error),
         })
     }
 
@@ -275,7 +243,7 @@ impl<H: Host> Serving<H> {
         let switched = answered.response.status == 101 && answered.hop.upgrade.is_some();
         if !switched {
             // Scripts look at responses here, and scanners at what they will bring: nothing has been passed yet.
-            self.script_response(asked, &mut answered.response)?;
+            self.decider().script_response(asked, &mut answered.response)?;
             decide_response(&self.settings, &asked.request, &mut answered.response)
                 .map_err(|refusal| Stop { goes_on: false, ..Stop::policy(refusal, asked) })?;
         }

@@ -40,35 +40,49 @@ pub(super) struct Page<'a> {
     pub head_only: bool,
 }
 
+/// A page's fields and its body.
+pub(super) struct Content {
+    pub fields: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
 impl Pages {
-    /// The whole response.
+    /// The whole response of HTTP/1.
     pub(super) fn render(&self, page: &Page<'_>) -> Bytes {
-        let template = self.templates.get(&page.status).or_else(|| self.templates.get(&0));
-        let template = template.map_or(BUILT_IN, |template| template);
-        let (reason, date) = (reason(page.status), http_date(page.now));
-        let body = fill(template, &|name| match name {
-            "INFO" => Some(escaped(page.info)),
-            "VERSION" => Some(env!("CARGO_PKG_VERSION").to_owned()),
-            "DATE" => Some(date.clone()),
-            "HOST" => Some(escaped(page.host)),
-            "STATUS" => Some(page.status.to_string()),
-            "REASON" => Some(reason.to_owned()),
-            _ => None,
-        });
-        let mut out = format!(
-            "HTTP/1.1 {} {reason}\r\nDate: {date}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\n\
-             Cache-Control: no-store\r\n",
-            page.status,
-            body.len()
-        );
-        if let Some(location) = page.location {
-            out.push_str(&format!("Location: {location}\r\n"));
+        let Content { fields, body } = self.content(page);
+        let mut out = format!("HTTP/1.1 {} {}\r\n", page.status, reason(page.status));
+        for (name, value) in fields {
+            out.push_str(&format!("{name}: {value}\r\n"));
         }
         out.push_str(if page.close { "Connection: close\r\n\r\n" } else { "\r\n" });
         if !page.head_only {
             out.push_str(&body);
         }
         Bytes::from(out)
+    }
+
+    /// What a page says, however it is framed.
+    pub(super) fn content(&self, page: &Page<'_>) -> Content {
+        let template = self.templates.get(&page.status).or_else(|| self.templates.get(&0));
+        let template = template.map_or(BUILT_IN, |template| template);
+        let date = http_date(page.now);
+        let body = fill(template, &|name| match name {
+            "INFO" => Some(escaped(page.info)),
+            "VERSION" => Some(env!("CARGO_PKG_VERSION").to_owned()),
+            "DATE" => Some(date.clone()),
+            "HOST" => Some(escaped(page.host)),
+            "STATUS" => Some(page.status.to_string()),
+            "REASON" => Some(reason(page.status).to_owned()),
+            _ => None,
+        });
+        let mut fields = vec![
+            ("Date", date.clone()),
+            ("Content-Type", "text/html; charset=utf-8".to_owned()),
+            ("Content-Length", body.len().to_string()),
+            ("Cache-Control", "no-store".to_owned()),
+        ];
+        fields.extend(page.location.map(|location| ("Location", location.to_owned())));
+        Content { fields, body }
     }
 }
 

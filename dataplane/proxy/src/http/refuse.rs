@@ -7,7 +7,7 @@ use super::method::Method;
 use super::pages::Page;
 use super::policy::{How, Refusal};
 use super::serving::{Serving, Then};
-use crate::host::{Host, Level};
+use crate::host::{ConnectError, Host, Level};
 use crate::outcome::Reason;
 
 /// Why an exchange stops, and what is known of it.
@@ -41,6 +41,18 @@ impl Stop {
     /// Nothing can be told any more.
     pub(super) fn abort(event: Event, reason: Reason) -> Stop {
         Stop { refusal: Refusal { event, how: How::Abort }, reason, goes_on: false, again: false }
+    }
+
+    /// There is no server.
+    pub(super) fn no_server(error: ConnectError) -> Stop {
+        let status = match error {
+            ConnectError::Cut => return Stop::abort(Event::NoServer, Reason::Cut),
+            ConnectError::TimedOut => 504,
+            ConnectError::Limit | ConnectError::NoPort => 503,
+            ConnectError::Denied => 403,
+            _ => 502,
+        };
+        Stop::page(Event::NoServer, status, Reason::from(error))
     }
 
     /// The policy said no.

@@ -21,9 +21,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::body::{BodyError, Framing, Pump, Trailers, Waits};
+use super::body::{BodyError, Framing, Pump, Trailers};
 use super::event::Event;
 use super::head::Body;
+use super::pace::Waits;
 use super::policy::{How, Refusal};
 use super::refuse::Stop;
 use super::settings::Times;

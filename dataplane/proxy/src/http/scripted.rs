@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use super::decider::Decider;
 use super::event::Event;
 use super::head::{Asked, Body};
 use super::headers::Headers;
@@ -14,20 +15,19 @@ use super::message::{Form, Request, Response, Version};
 use super::method::Method;
 use super::policy::{How, Refusal};
 use super::refuse::Stop;
-use super::serving::Serving;
 use super::url::Url;
 use crate::host::{Host, Level, Target};
 use crate::outcome::Reason;
 use crate::script::{Answer, view};
 
-impl<H: Host> Serving<H> {
+impl<H: Host> Decider<'_, H> {
     /// What the script makes of a request; the server that it chose for it.
     pub(super) fn script_request(&self, asked: &mut Asked) -> Result<Option<SocketAddr>, Stop> {
         if !self.script.wants_request() {
             return Ok(None);
         }
         let mut view = seen(&asked.request);
-        let answer = self.script.request(&self.host, &mut view).map_err(failed)?;
+        let answer = self.script.request(self.host, &mut view).map_err(failed)?;
         if let Some(refusal) = refusal(answer) {
             return Err(Stop::policy(refusal, asked));
         }
@@ -69,7 +69,7 @@ impl<H: Host> Serving<H> {
         let mut view = view::Response { status: response.status, ..view::Response::default() };
         view.headers = lent(&response.headers);
         let request = seen(&asked.request);
-        let answer = self.script.response(&self.host, &request, &mut view).map_err(failed)?;
+        let answer = self.script.response(self.host, &request, &mut view).map_err(failed)?;
         if let Some(refusal) = refusal(answer) {
             return Err(Stop { goes_on: false, ..Stop::policy(refusal, asked) });
         }
@@ -84,7 +84,7 @@ impl<H: Host> Serving<H> {
 
     /// The server of requests that nothing else has one for.
     pub(super) fn script_route(&self) -> Result<Target, Stop> {
-        self.script.route(&self.host).map_err(failed)
+        self.script.route(self.host).map_err(failed)
     }
 }
 

@@ -3,13 +3,14 @@
 //! The next request is read only when the one before is answered: what a client sends ahead waits in its stream. While
 //! nothing is asked, a session is this and no more; what an exchange needs is made for it and gone after it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::decider::{Decider, Resolved};
 use super::drive::{Step, drive};
 use super::event::Event;
 use super::head::{Collector, Completion, RequestRules};
@@ -40,8 +41,8 @@ pub(super) struct Serving<H: Host> {
     pub to_server: u64,
     pub to_client: u64,
     pub requests: u64,
-    /// The name that was looked up last, and its address.
-    pub resolved: Option<(String, IpAddr)>,
+    /// The name that was looked up last.
+    pub resolved: Resolved,
     /// When the session is over, whatever it does.
     pub end: Duration,
 }
@@ -97,6 +98,12 @@ impl<H: Host> Serving<H> {
             resolved: None,
             end,
         }
+    }
+
+    /// What decides about its messages.
+    pub(super) fn decider(&self) -> Decider<'_, H> {
+        let Serving { id, host, info, settings, script, .. } = self;
+        Decider { id: *id, host, info, settings, script }
     }
 
     pub(super) fn count(&self, event: Event) {

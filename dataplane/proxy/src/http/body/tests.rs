@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Framing, Pump, Trailers, Waits};
+use super::{Framing, Pump, Trailers};
 use crate::http::head::Body;
+use crate::http::pace::Waits;
 use crate::memory::{MemoryStream, duplex};
 use crate::stream::Stream;
 

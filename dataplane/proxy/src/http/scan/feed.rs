@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::http::body::{BodyError, Framing, Pump, Trailers, Waits};
+use crate::http::body::{BodyError, Framing, Pump, Trailers};
+use crate::http::pace::Waits;
 use crate::http::source::Source;
 use crate::stream::Stream;
 

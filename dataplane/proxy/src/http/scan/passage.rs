@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::feed::Feed;
-use crate::http::body::{BodyError, Pump, Waits};
+use crate::http::body::{BodyError, Pump};
+use crate::http::pace::Waits;
 use crate::icap::{self, Connection};
 use crate::stream::Stream;
 
