@@ -66,6 +66,11 @@ pub trait Host: Clone + 'static {
     /// The service of that name in the policy that the session keeps, for proxies that hand on to another one.
     fn module(&self, session: SessionId, service: &str) -> Option<Module>;
 
+    /// TLS that a proxy around this one has ended; `None`: bytes are as they came over the wire.
+    fn secured(&self) -> Option<Secured> {
+        None
+    }
+
     /// What all sessions of this core share.
     fn core(&self) -> Rc<Core>;
 
@@ -87,6 +92,13 @@ pub trait Host: Clone + 'static {
 
     /// A line for the operator about this session; the host limits their rate.
     fn log(&self, session: SessionId, level: Level, text: fmt::Arguments<'_>);
+}
+
+/// What a proxy of TLS has agreed on with the ends of a session whose proxy is within.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secured {
+    /// The application protocol of both ends (ALPN), where there is one.
+    pub alpn: Option<Vec<u8>>,
 }
 
 /// Which server is meant.

@@ -1,6 +1,6 @@
 //! The HTTP proxy: nothing passes that two parsers could read in two ways, and policy sees what is asked and answered.
 //!
-//! A request is read (`head`), decided (`policy`) and passed on with its body (`exchange`, `body`), the response the other
+//! HTTP/1 is here; `two` is HTTP/2, with the same policy. A request is read (`head`), decided (`policy`) and passed on with its body (`exchange`, `body`), the response the other
 //! way; what does not pass is told (`refuse`, `pages`) and put on record (`access`). `HTTP.md` is the operator's manual.
 //!
 //! What must hold:
@@ -38,17 +38,20 @@ mod serving;
 pub mod settings;
 mod source;
 mod tunnel;
+pub(crate) mod two;
 mod upstream;
 pub mod url;
 
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 pub use body::Trailers;
 pub use head::HeadLimits;
 pub use headers::{HeaderFault, Headers};
 pub use message::{Form, Request, Response, Version};
 pub use method::Method;
-pub use settings::{Connect, Otherwise, Settings, Times};
+pub use settings::{Connect, Otherwise, Settings, Times, Two};
 pub use url::{Scheme, Url, UrlFault, UrlRules, canonical_host};
 
 use crate::host::Host;
@@ -69,9 +72,16 @@ pub async fn run<H: Host>(mut session: Session<H>, settings: Arc<Settings>) -> O
         }
     };
     let mut serving = Serving::new(session, settings, script);
+    if two::is_agreed(&serving) {
+        return Box::pin(two::run(serving)).await;
+    }
     loop {
         // What an exchange needs is on the heap, and only while there is one.
         let then = match serving.next().await {
+            Next::Head(head) if two::begins(&serving, &head) => {
+                serving.client.unread(Bytes::from(head).into());
+                return Box::pin(two::run(serving)).await;
+            }
             Next::Head(head) => Box::pin(serving.exchange(head)).await,
             Next::Closed => Then::Close(Reason::Finished),
             Next::Truncated => Then::Close(Reason::ClientViolation),

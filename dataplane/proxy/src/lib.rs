@@ -37,7 +37,7 @@ pub mod tls;
 pub use core::Core;
 pub use event::Event;
 pub use host::{
-    ConnectError, Expected, Host, Level, Listener, Related, Target, TproxyError, TproxyFlags, TproxyReply,
+    ConnectError, Expected, Host, Level, Listener, Related, Secured, Target, TproxyError, TproxyFlags, TproxyReply,
     TproxyRequest,
 };
 pub use module::{Module, Settings, serve};

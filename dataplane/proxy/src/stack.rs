@@ -21,7 +21,7 @@ use bytes::Bytes;
 use crate::core::Core;
 use crate::event::Event;
 use crate::host::{
-    ConnectError, Expected, Host, Level, Listener, Related, Target, TproxyError, TproxyReply, TproxyRequest,
+    ConnectError, Expected, Host, Level, Listener, Related, Secured, Target, TproxyError, TproxyReply, TproxyRequest,
 };
 use crate::module::{Module, serve};
 use crate::outcome::Outcome;
@@ -48,12 +48,19 @@ pub trait Upstream: 'static {
 pub struct Stacked {
     upstream: Rc<dyn Upstream>,
     below: Rc<dyn Below>,
+    secured: Option<Secured>,
 }
 
 impl Stacked {
     /// A host whose servers come from `upstream`, and everything else from `host`.
     pub fn new<H: Host>(host: &H, upstream: impl Upstream) -> Stacked {
-        Stacked { upstream: Rc::new(upstream), below: Rc::new(host.clone()) }
+        Stacked { upstream: Rc::new(upstream), below: Rc::new(host.clone()), secured: host.secured() }
+    }
+
+    /// The same within TLS, or, with `None`, beside any that there is around it.
+    #[must_use]
+    pub fn within(self, secured: Option<Secured>) -> Stacked {
+        Stacked { secured, ..self }
     }
 
     /// A host that has the servers of `host` as they are.
@@ -329,6 +336,10 @@ impl Host for Stacked {
 
     fn module(&self, session: SessionId, service: &str) -> Option<Module> {
         self.below.module(session, service)
+    }
+
+    fn secured(&self) -> Option<Secured> {
+        self.secured.clone()
     }
 
     fn core(&self) -> Rc<Core> {

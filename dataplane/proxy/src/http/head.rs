@@ -9,6 +9,7 @@ mod framing;
 mod request;
 mod response;
 mod target;
+pub(super) mod two;
 
 use memchr::memchr;
 

@@ -120,3 +120,75 @@ pub const ANSWER_BYTES_MAX: usize = 8 << 10;
 
 /// Records of an answer that are looked at: chains of aliases have eight or so.
 pub const ANSWERS_MAX: usize = 64;
+
+/// Streams of HTTP/2 that a client may have open at a time. RFC 9113, 6.5.2: "It is recommended that this value be no smaller
+/// than 100, so as to not unnecessarily limit parallelism"; browsers open no more.
+pub const STREAMS_DEFAULT: u32 = 100;
+
+/// And as many as a service may permit: what each may hold ([`STREAM_SEND_MAX`], its future) times this stays below 32 MiB.
+pub const STREAMS_MAX: u32 = 1000;
+
+/// Bytes of a body that its sender may send ahead on one stream: 100 Mbit/s over 10 ms.
+pub const STREAM_WINDOW: u32 = 128 << 10;
+
+/// And on all streams of a connection together. It is also what a connection's streams can make us hold of what was received,
+/// because windows open again only as the other side takes what was sent.
+pub const CONNECTION_WINDOW: u32 = 512 << 10;
+
+/// Bytes that wait in the library to be sent on one stream: one frame of the default size.
+pub const STREAM_SEND_MAX: usize = 16 << 10;
+
+/// A header list before the library stops keeping what it decodes: any head that a service may permit, counted as RFC 9113,
+/// 6.5.2 has it (32 bytes more for each field). At four times that the library ends the connection.
+pub const HEADER_LIST_MAX: u32 = (HEAD_BYTES_MAX + FIELDS_MAX * 32) as u32;
+
+/// CONTINUATION frames of one head: with HEADERS before them, and 16 KiB in each, they hold [`HEADER_LIST_MAX`].
+pub const CONTINUATIONS_MAX: u32 = 4;
+
+/// Servers that a session's streams are at, at a time: the routes of a service lead to a few.
+pub const SERVERS_MAX: usize = 8;
+
+/// How often in one turn streams and connections are polled one after the other; then other sessions have theirs.
+pub const ROUNDS_MAX: usize = 16;
+
+/// Reset streams that are remembered, so that what was on its way to them is not taken for a fault: a full set of streams.
+pub const RESET_STREAMS_MAX: usize = 100;
+
+/// And for so long: what is on its way arrives within a few round trips.
+pub const RESET_STREAMS_TIME: Duration = Duration::from_secs(30);
+
+/// How often something may come: so many at once, and then so many in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// At once.
+    pub burst: u32,
+    /// In a second.
+    pub per_second: u32,
+}
+
+/// RST_STREAM from a peer: Rapid Reset (CVE-2023-44487) is some hundred thousand in a second. Who leaves a page gives up all
+/// its streams, and the next page's again.
+pub const RESETS: Rate = Rate { burst: 200, per_second: 20 };
+
+/// RST_STREAM that a peer made us send by breaking rules, or by more streams than it may have (CVE-2025-8671, "made you
+/// reset"): who speaks HTTP/2 does not, but a race at the bound of streams is nobody's fault.
+pub const PROVOKED: Rate = Rate { burst: 50, per_second: 1 };
+
+/// SETTINGS (CVE-2019-9515): each has to be acknowledged. One at the start, a few later.
+pub const SETTINGS: Rate = Rate { burst: 20, per_second: 1 };
+
+/// PING (CVE-2019-9512): each has to be answered. gRPC measures round trips by them while data flows.
+pub const PINGS: Rate = Rate { burst: 1000, per_second: 100 };
+
+/// DATA without a byte that does not end its stream (CVE-2019-9518): nobody needs them. The library has a bound of its own, 100
+/// in a connection's life.
+pub const EMPTY_DATA: Rate = Rate { burst: 50, per_second: 1 };
+
+/// WINDOW_UPDATE of fewer than [`SMALL_UPDATE`] bytes (CVE-2019-9511): readers tell what they have read by the kilobyte.
+pub const SMALL_UPDATES: Rate = Rate { burst: 1000, per_second: 100 };
+
+/// What a WINDOW_UPDATE must open to be worth its frame: about what the frame and its wake-up cost in bytes of a body.
+pub const SMALL_UPDATE: u32 = 256;
+
+/// PRIORITY (CVE-2019-9513) and frames of unknown types: nothing becomes of them. Some browsers send a tree of priorities first.
+pub const IDLE_FRAMES: Rate = Rate { burst: 1000, per_second: 100 };

@@ -72,6 +72,8 @@ pub struct Settings {
     pub connect: Option<Connect>,
     /// Protocols that a connection may become, in small letters.
     pub upgrade: Vec<String>,
+    /// HTTP/2, where it is spoken.
+    pub http2: Option<Two>,
     /// What becomes of trailers.
     pub trailers: Trailers,
     /// Our name in `Via`; `None`: nothing is said.
@@ -137,6 +139,21 @@ pub struct Connect {
     pub service: Option<String>,
 }
 
+/// HTTP/2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Two {
+    /// Streams that a client may have open at a time.
+    pub streams: u32,
+    /// It may begin in clear text, too, by its preface alone (RFC 9113, 3.3), and then does with the server.
+    pub prior_knowledge: bool,
+}
+
+impl Default for Two {
+    fn default() -> Self {
+        Two { streams: limits::STREAMS_DEFAULT, prior_knowledge: true }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         let accepted = [Method::GET, Method::HEAD, Method::POST, Method::OPTIONS];
@@ -166,6 +183,7 @@ impl Default for Settings {
             resolver: None,
             connect: None,
             upgrade: Vec::new(),
+            http2: None,
             trailers: Trailers::Drop,
             via: None,
             forwarded_for: false,

@@ -58,7 +58,8 @@ impl<H: Host> Serving<H> {
         let before = self.outcome(Reason::Finished);
         let info = SessionInfo { original_destination: address, service: service.into(), ..self.info.clone() };
         let Serving { host, client, id, .. } = self;
-        let inner = Stacked::new(&host, Through { host: host.clone(), target });
+        // What goes through a tunnel has nothing to do with what is around it.
+        let inner = Stacked::new(&host, Through { host: host.clone(), target }).within(None);
         let outcome = stack::run(id, info, inner, boxed(client), module).await;
         Outcome {
             to_server: before.to_server + outcome.to_server,

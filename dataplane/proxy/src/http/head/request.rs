@@ -55,22 +55,25 @@ pub(in crate::http) fn parse(head: &[u8], rules: &RequestRules) -> Result<Asked,
     let expects = expects(&mut headers, version)?;
     // RFC 9112, 6.3: "If this is a request message and none of the above are true, then the message body length is zero".
     let body = stated.unwrap_or(Body::None);
-    let bare = matches!(body, Body::None | Body::Length(0));
-    let odd = matches!(method.as_str(), "GET" | "HEAD") && rules.permit_odd_body;
-    if !bare && !method.has_content() && !odd {
-        return Err(Event::BodyUnexpected);
-    }
+    let bare = is_bare(body, &method, rules)?;
     Ok(Asked { request: Request { method, url, version, form, headers }, body, hop, expects: expects && !bare })
 }
 
-fn single(headers: &Headers) -> Result<(), Event> {
+/// Has it no body? One that has none where its method gives a body no meaning is no request.
+pub(super) fn is_bare(body: Body, method: &Method, rules: &RequestRules) -> Result<bool, Event> {
+    let bare = matches!(body, Body::None | Body::Length(0));
+    let odd = matches!(method.as_str(), "GET" | "HEAD") && rules.permit_odd_body;
+    if !bare && !method.has_content() && !odd { Err(Event::BodyUnexpected) } else { Ok(bare) }
+}
+
+pub(super) fn single(headers: &Headers) -> Result<(), Event> {
     let twice = SINGLE.iter().any(|name| headers.get_all(name).nth(1).is_some());
     if twice { Err(Event::SingletonTwice) } else { Ok(()) }
 }
 
 /// RFC 9110, 10.1.1: other expectations "MAY" be answered by 417; "A server that receives a 100-continue expectation in an
 /// HTTP/1.0 request MUST ignore that expectation."
-fn expects(headers: &mut Headers, version: Version) -> Result<bool, Event> {
+pub(super) fn expects(headers: &mut Headers, version: Version) -> Result<bool, Event> {
     let Some(value) = headers.get("Expect") else { return Ok(false) };
     if !value.eq_ignore_ascii_case(b"100-continue") {
         return Err(Event::Expectation);

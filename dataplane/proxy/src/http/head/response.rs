@@ -48,7 +48,7 @@ pub(in crate::http) fn parse(head: &[u8], to: Exchange) -> Result<Answered, Even
 }
 
 /// RFC 9112, 6.3, in its order.
-fn body(stated: Option<Body>, code: u16, to: Exchange, headers: &mut Headers) -> Result<Body, Event> {
+pub(super) fn body(stated: Option<Body>, code: u16, to: Exchange, headers: &mut Headers) -> Result<Body, Event> {
     if matches!(code, 100..200 | 204) {
         // RFC 9110, 8.6, 15.2: "A server MUST NOT send a Content-Length header field in any response with a status code of
         // 1xx (Informational) or 204 (No Content)"; RFC 9112, 6.1 says the same of Transfer-Encoding.
@@ -87,7 +87,7 @@ fn reason(head: &[u8]) -> Vec<u8> {
 }
 
 /// Where servers of today repeat what has one meaning only, the first copy stays; where it decides, they are refused.
-fn first_only(headers: &mut Headers) -> Result<(), Event> {
+pub(super) fn first_only(headers: &mut Headers) -> Result<(), Event> {
     if headers.get_all("Location").nth(1).is_some() {
         return Err(Event::SingletonTwice);
     }
