@@ -50,6 +50,25 @@ impl Settings {
     }
 }
 
+impl Module {
+    /// What the proxy speaks within TLS, as ALPN names it.
+    #[must_use]
+    pub fn alpn(&self) -> Vec<Vec<u8>> {
+        let all: &[&[u8]] = if self.speaks_two() { &[http::two::ALPN, b"http/1.1"] } else { &[b"http/1.1"] };
+        all.iter().map(|protocol| protocol.to_vec()).collect()
+    }
+
+    /// Is it to understand what it is given as HTTP, and does it so with HTTP/2?
+    fn speaks_two(&self) -> bool {
+        matches!(&self.settings, Settings::Http(settings) if settings.http2.is_some())
+    }
+
+    /// Would HTTP/2 be something that it cannot read? It can where both ends have agreed on it, and the service permits it.
+    pub(crate) fn is_lost_in_two(&self, both: bool) -> bool {
+        matches!(self.settings, Settings::Http(_)) && !(both && self.speaks_two())
+    }
+}
+
 impl fmt::Debug for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.service, self.settings.name())

@@ -130,8 +130,9 @@ pub enum NotTls {
 pub struct Stack {
     /// The service that it belongs to.
     pub service: Arc<str>,
-    /// Application protocols that it speaks; others are not offered to the server.
-    pub alpn: Vec<Vec<u8>>,
+    /// Application protocols that it speaks; others are not offered to the server. `None`: those of its proxy
+    /// ([`crate::Module::alpn`]).
+    pub alpn: Option<Vec<Vec<u8>>>,
 }
 
 /// What sessions of a core share.

@@ -8,6 +8,7 @@ mod headers;
 mod icap;
 mod rules;
 mod schema;
+mod two;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -39,6 +40,10 @@ pub(super) fn read(section: Option<&Node>, reading: &mut Reading<'_>) -> Option<
         wire(&mut settings, &mut mapping, reading.faults);
         if let Some(node) = mapping.get("icap") {
             settings.icap = icap::icap(node, reading.faults);
+        }
+        if let Some(node) = mapping.get("http2") {
+            settings.http2 = two::two(node, reading.faults);
+            two::alone(&settings, node, reading.faults);
         }
         if let Some(node) = mapping.get("limits") {
             bounds(&mut settings, node, reading.faults);

@@ -281,13 +281,13 @@ fn learning(section: &mut Mapping<'_>, encryption: Encryption, faults: &mut Faul
 /// `stack: SERVICE`, or with the protocols that it speaks.
 fn stack(section: &mut Mapping<'_>, faults: &mut Faults, hands_on_to: &mut Vec<(String, Place)>) -> Option<Stack> {
     let node = section.get("stack")?;
-    let mut alpn = vec![b"http/1.1".to_vec()];
+    let mut alpn = None;
     let mut named = node;
     if let Value::Map(_) = node.value {
         let mut mapping = Mapping::new(node, "`stack`", faults)?;
         let service = mapping.require("service", node, faults);
         if let Some(node) = mapping.get("alpn") {
-            alpn = rules::words(node, "the protocol", faults).into_iter().map(String::into_bytes).collect();
+            alpn = Some(rules::words(node, "the protocol", faults).into_iter().map(String::into_bytes).collect());
         }
         mapping.finish(faults);
         named = service?;

@@ -151,6 +151,10 @@ pub const SERVERS_MAX: usize = 8;
 /// How often in one turn streams and connections are polled one after the other; then other sessions have theirs.
 pub const ROUNDS_MAX: usize = 16;
 
+/// Bytes of a connection that the library is given at a time, before the streams have what is in them: of frames with one byte
+/// each these are 800, and the library lets a thousand wait.
+pub const READ_ROUND_MAX: usize = 8 << 10;
+
 /// Reset streams that are remembered, so that what was on its way to them is not taken for a fault: a full set of streams.
 pub const RESET_STREAMS_MAX: usize = 100;
 

@@ -54,4 +54,4 @@ pub(super) async fn run<H: Host>(session: Serving<H>) -> Outcome {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -62,6 +62,8 @@ struct HttpSection {
     connect: Option<ConnectSection>,
     /// Protocols that a connection may become: websocket.
     upgrade: Option<OneOrMany>,
+    /// HTTP/2, by ALPN and by prior knowledge; default not spoken.
+    http2: Option<TwoWord>,
     /// What becomes of trailers; default drop.
     trailers: Option<TrailersWord>,
     /// Our name in Via; default none.
@@ -273,6 +275,23 @@ struct ConnectSection {
     ports: Option<OneOrMany>,
     /// The service that sees what is said through the tunnel; default none.
     service: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum TwoWord {
+    Spoken(bool),
+    How(TwoSection),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct TwoSection {
+    /// Streams that a client may have open at a time; default 100.
+    #[schemars(range(min = 1, max = 1000))]
+    streams: Option<u32>,
+    /// Clear text that begins with the preface is HTTP/2, too; default true.
+    prior_knowledge: Option<bool>,
 }
 
 #[derive(JsonSchema)]

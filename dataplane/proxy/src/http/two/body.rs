@@ -13,6 +13,7 @@ use http::HeaderMap;
 use crate::http::body::Trailers;
 use crate::http::event::Event;
 use crate::http::head::two as heads;
+use crate::http::limits::{COPY_BELOW, STREAM_SEND_MAX};
 use crate::http::pace::{Pace, Waits};
 use crate::limits::RELAY_CHUNKS_PER_POLL_MAX;
 
@@ -137,7 +138,12 @@ impl Pump {
                 continue;
             }
             match from.poll_data(cx) {
-                Poll::Ready(Some(Ok(data))) => self.take(data, now, from)?,
+                Poll::Ready(Some(Ok(data))) => {
+                    self.waiting = self.take(data, now, from)?;
+                    if self.waiting.len() < COPY_BELOW {
+                        self.gather(cx, now, from)?;
+                    }
+                }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(BodyError::From(error))),
                 Poll::Ready(None) => match from.poll_trailers(cx) {
                     Poll::Ready(trailers) => {
@@ -158,14 +164,31 @@ impl Pump {
     }
 
     /// Data from the sender.
-    fn take(&mut self, data: Bytes, now: Duration, from: &RecvStream) -> Result<(), BodyError> {
+    fn take(&mut self, data: Bytes, now: Duration, from: &RecvStream) -> Result<Bytes, BodyError> {
         self.begun = true;
         self.bound.left = self.bound.left.checked_sub(data.len() as u64).ok_or(BodyError::Fault(self.bound.event))?;
         if !data.is_empty() {
             self.pace.moves(now);
         }
         self.last = from.is_end_stream();
-        self.waiting = data;
+        Ok(data)
+    }
+
+    /// Small pieces that are there become one, so that nobody gets as many frames as somebody likes to send.
+    fn gather(&mut self, cx: &mut Context<'_>, now: Duration, from: &mut RecvStream) -> Result<(), BodyError> {
+        let mut all = Vec::new();
+        // What else comes (trailers, a failure) comes again to who asks next.
+        while all.len() < STREAM_SEND_MAX
+            && let Poll::Ready(Some(Ok(data))) = from.poll_data(cx)
+        {
+            if all.is_empty() {
+                all.extend_from_slice(&self.waiting);
+            }
+            all.extend_from_slice(&self.take(data, now, from)?);
+        }
+        if !all.is_empty() {
+            self.waiting = Bytes::from(all);
+        }
         Ok(())
     }
 

@@ -163,6 +163,7 @@ pub(super) async fn serve<H: Host>(context: Rc<Context<H>>, server: Rc<Server>) 
         Err(error) => return server.becomes(State::Failed(error)),
     };
     let wire = Wire::new(stream, Meter::of_server(context.host.now()));
+    wire.tick(context.host.now());
     let made = client().handshake::<_, Bytes>(wire.clone()).await;
     let Ok((send, connection)) = made else { return server.becomes(State::Failed(ConnectError::Refused)) };
     context.count(Event::TwoServer);
@@ -175,12 +176,18 @@ pub(super) async fn serve<H: Host>(context: Rc<Context<H>>, server: Rc<Server>) 
         context.to_server.set(context.to_server.get() + (wire.written() - written));
         written = wire.written();
         context.count_times(Event::TwoServerReset, wire.take_tally().resets);
-        match wire.tick(context.host.now()) {
+        if wire.is_stalled() {
+            cx.waker().wake_by_ref();
+        }
+        match wire.flood() {
             Some(flood) => Poll::Ready(Err(flood)),
             None => polled.map(Ok),
         }
     })
     .await;
+    if matches!(*server.state.borrow(), State::Ready(_)) {
+        context.count(Event::TwoServerGone);
+    }
     server.becomes(State::Gone);
     match ended {
         Ok(Ok(())) => {}

@@ -92,6 +92,7 @@ pub(super) async fn serve<H: Host>(context: Rc<Context<H>>, client: H::Stream, s
     let wire = Wire::new(client, Meter::of_client(began));
     context.count(Event::TwoSession);
     let made = {
+        wire.tick(began);
         let mut shaking = pin!(server.handshake::<_, Bytes>(wire.clone()));
         let until = began.saturating_add(context.settings.times.request).min(context.end);
         drive(&context.host, |cx, now| match shaking.as_mut().poll(cx) {
@@ -146,7 +147,7 @@ fn server(two: Two) -> Builder {
         .max_concurrent_reset_streams(limits::RESET_STREAMS_MAX)
         .reset_stream_duration(limits::RESET_STREAMS_TIME)
         // Resets are counted here, by their rate; the library's bounds are for a connection's whole life.
-        .max_pending_accept_reset_streams(two.streams as usize)
+        .max_pending_accept_reset_streams(two.streams.max(limits::RESETS.burst) as usize)
         .max_local_error_reset_streams(None);
     server
 }
@@ -167,8 +168,8 @@ impl<H: Host> Serving<H> {
 
     /// Moves everything that can be moved; a reason when the connection is over.
     fn turn(&mut self, cx: &mut Task<'_>, now: Duration) -> Option<Reason> {
-        self.wire.tick(now);
         for _ in 0..limits::ROUNDS_MAX {
+            self.wire.tick(now);
             if let Poll::Ready(reason) = self.accept(cx) {
                 return Some(reason);
             }
@@ -176,7 +177,7 @@ impl<H: Host> Serving<H> {
             for server in self.context.servers.take_wanted(cx) {
                 self.servers.push(cx, servers::serve(Rc::clone(&self.context), server));
             }
-            let moved = self.servers.poll(cx);
+            let moved = self.servers.poll(cx) | self.wire.is_stalled();
             if !(self.streams.poll(cx) | moved) {
                 return None;
             }
@@ -226,7 +227,7 @@ impl<H: Host> Serving<H> {
         if let Phase::Ending(reason, until) = self.phase {
             return if now >= until { Due::Over(reason) } else { Due::Until(until) };
         }
-        if let Some(flood) = self.wire.tick(now) {
+        if let Some(flood) = self.wire.flood() {
             context.count(flood);
             context.host.log(context.id, Level::Warning, format_args!("HTTP/2: {}", flood.sentence()));
             return self.end(Reason::ClientViolation, Code::ENHANCE_YOUR_CALM, now);

@@ -10,9 +10,10 @@ mod slow;
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,6 +32,7 @@ use crate::memory::{ConnectAnswer, MemoryHost, MemoryStream, Task, World, duplex
 use crate::outcome::Outcome;
 use crate::session::{Session, SessionId, SessionInfo};
 use crate::stack::LocalFuture;
+use crate::stream::Stream;
 
 /// Bytes that a stream takes unread.
 const WINDOW: usize = 16 << 10;
@@ -39,7 +41,7 @@ const WINDOW: usize = 16 << 10;
 const SERVERS: usize = 12;
 
 /// What a server does with a request.
-type Handler = fn(Request<RecvStream>, SendResponse<Bytes>) -> LocalFuture<'static, ()>;
+pub(crate) type Handler = fn(Request<RecvStream>, SendResponse<Bytes>) -> LocalFuture<'static, ()>;
 
 /// A proxy, and servers behind it.
 struct Scene {
@@ -81,12 +83,15 @@ fn scene(settings: Settings, handler: Handler) -> (Scene, MemoryStream) {
     (Scene { world, outcome, seen }, client)
 }
 
-async fn serve(stream: MemoryStream, handler: Handler, seen: Rc<RefCell<Vec<Request<()>>>>) {
+/// Serves a connection by the library, to its end.
+pub(crate) async fn serve<S: Stream>(stream: S, handler: Handler, seen: Rc<RefCell<Vec<Request<()>>>>) {
     let wire = Wire::new(stream, Meter::of_client(Duration::ZERO));
-    let Ok(mut connection) = h2::server::handshake(wire).await else { return };
+    wire.tick(Duration::ZERO);
+    let Ok(mut connection) = h2::server::handshake(wire.clone()).await else { return };
     let mut set = Set::default();
     poll_fn(|cx| {
         loop {
+            wire.tick(Duration::ZERO);
             match connection.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => {
                     let mut head = Request::new(());
@@ -97,7 +102,7 @@ async fn serve(stream: MemoryStream, handler: Handler, seen: Rc<RefCell<Vec<Requ
                     set.push(cx, handler(request, respond));
                 }
                 Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending if set.poll(cx) => {}
+                Poll::Pending if set.poll(cx) | wire.is_stalled() => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
@@ -106,7 +111,7 @@ async fn serve(stream: MemoryStream, handler: Handler, seen: Rc<RefCell<Vec<Requ
 }
 
 /// What most servers here do: the path says it.
-fn by_path(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> LocalFuture<'static, ()> {
+pub(crate) fn by_path(request: Request<RecvStream>, mut respond: SendResponse<Bytes>) -> LocalFuture<'static, ()> {
     Box::pin(async move {
         let path = request.uri().path().to_owned();
         let mut body = request.into_body();
@@ -204,10 +209,10 @@ async fn send(to: &mut SendStream<Bytes>, mut data: Bytes) -> Result<(), h2::Err
 
 /// What a client got.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Got {
-    status: u16,
+pub(crate) struct Got {
+    pub(crate) status: u16,
     headers: HeaderMap,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     trailers: Option<HeaderMap>,
     /// Its stream, or its connection, ended so.
     error: Option<Code>,
@@ -229,7 +234,12 @@ fn asked(method: Method, path: &str) -> Request<()> {
 }
 
 /// Asks, says the body in these pieces, and reads everything.
-async fn fetch(send: SendRequest<Bytes>, request: Request<()>, pieces: Vec<Bytes>, trailers: Option<HeaderMap>) -> Got {
+pub(crate) async fn fetch(
+    send: SendRequest<Bytes>,
+    request: Request<()>,
+    pieces: Vec<Bytes>,
+    trailers: Option<HeaderMap>,
+) -> Got {
     let mut got = Got::default();
     if let Err(error) = fetch_into(&mut got, send, request, pieces, trailers).await {
         got.error = Some(error.reason().unwrap_or(Code::CONNECT_ERROR));
@@ -285,6 +295,21 @@ async fn fetch_into(
     .await
 }
 
+/// Polls a connection as far as it goes.
+fn drive<S: Stream, T>(
+    wire: &Wire<S>,
+    mut connection: Pin<&mut impl Future<Output = T>>,
+    cx: &mut Context<'_>,
+) -> Poll<T> {
+    loop {
+        wire.tick(Duration::ZERO);
+        let polled = connection.as_mut().poll(cx);
+        if polled.is_ready() || !wire.is_stalled() {
+            return polled;
+        }
+    }
+}
+
 /// Runs a client of the library's; what it came to.
 fn client<T: 'static, F: Future<Output = T> + 'static>(
     scene: &mut Scene,
@@ -292,24 +317,31 @@ fn client<T: 'static, F: Future<Output = T> + 'static>(
     act: impl FnOnce(SendRequest<Bytes>, MemoryHost) -> F + 'static,
 ) -> Task<T> {
     let host = scene.world.host();
-    scene.world.spawn(async move {
-        let wire = Wire::new(stream, Meter::of_server(Duration::ZERO));
-        let mut builder = h2::client::Builder::new();
-        builder.initial_max_send_streams(1000);
-        let (send, connection) = builder.handshake::<_, Bytes>(wire).await.expect("the preface is written");
-        let (mut connection, mut act) = (Box::pin(connection), Box::pin(act(send, host)));
-        let mut over = false;
-        let result = poll_fn(|cx| {
-            over = over || connection.as_mut().poll(cx).is_ready();
-            act.as_mut().poll(cx)
-        })
-        .await;
-        drop(act);
-        if !over {
-            let _ = connection.await;
-        }
-        result
+    scene.world.spawn(talk(stream, move |send| act(send, host)))
+}
+
+/// The same over any stream.
+pub(crate) async fn talk<S: Stream, T, F: Future<Output = T>>(
+    stream: S,
+    act: impl FnOnce(SendRequest<Bytes>) -> F,
+) -> T {
+    let wire = Wire::new(stream, Meter::of_server(Duration::ZERO));
+    let mut builder = h2::client::Builder::new();
+    builder.initial_max_send_streams(1000);
+    wire.tick(Duration::ZERO);
+    let (send, connection) = builder.handshake::<_, Bytes>(wire.clone()).await.expect("the preface is written");
+    let (mut connection, mut act) = (Box::pin(connection), Box::pin(act(send)));
+    let mut over = false;
+    let result = poll_fn(|cx| {
+        over = over || drive(&wire, connection.as_mut(), cx).is_ready();
+        act.as_mut().poll(cx)
     })
+    .await;
+    drop(act);
+    if !over {
+        let _ = poll_fn(|cx| drive(&wire, connection.as_mut(), cx)).await;
+    }
+    result
 }
 
 /// Asks one thing and goes; what came of it, and the scene for a look at it.

@@ -1,7 +1,7 @@
 //! A [`Stream`] as the library wants it: `AsyncRead` and `AsyncWrite` of tokio, as traits alone, without its runtime.
 //!
 //! The library reads into a buffer of its own and writes from slices, so bytes are copied once each way; several slices
-//! become one write. On their way both directions are metered ([`Meter`]), and when a flood has begun nothing more is read.
+//! become one write. Reading goes by rounds, so that streams take what was read before there is more of it. On their way both directions are metered ([`Meter`]), and when a flood has begun nothing more is read.
 //! A wire is a handle: who gave it to the library keeps another one, to have the stream back when the library is done.
 
 use std::cell::RefCell;
@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::flood::{Meter, Tally};
 use crate::http::event::Event;
+use crate::http::limits::READ_ROUND_MAX;
 use crate::stream::{Chunk, Stream, StreamError};
 
 /// See the module.
@@ -29,6 +30,9 @@ struct Inner<S: Stream> {
     failure: Option<StreamError>,
     shut: bool,
     written: u64,
+    /// Bytes that are still given away in this round, and whether more were wanted.
+    credit: usize,
+    stalled: bool,
 }
 
 impl<S: Stream> Clone for Wire<S> {
@@ -39,15 +43,26 @@ impl<S: Stream> Clone for Wire<S> {
 
 impl<S: Stream> Wire<S> {
     pub(super) fn new(stream: S, meter: Meter) -> Wire<S> {
-        let inner = Inner { stream, chunk: None, meter, failure: None, shut: false, written: 0 };
+        let inner =
+            Inner { stream, chunk: None, meter, failure: None, shut: false, written: 0, credit: 0, stalled: false };
         Wire(Rc::new(RefCell::new(inner)))
     }
 
-    /// Time goes on; the flood that the peer has begun, if it has.
-    pub(super) fn tick(&self, now: Duration) -> Option<Event> {
-        let meter = &mut self.0.borrow_mut().meter;
-        meter.tick(now);
-        meter.flood()
+    /// Another round: time goes on, and so many bytes are read ([`READ_ROUND_MAX`]).
+    pub(super) fn tick(&self, now: Duration) {
+        let mut inner = self.0.borrow_mut();
+        inner.meter.tick(now);
+        (inner.credit, inner.stalled) = (READ_ROUND_MAX, false);
+    }
+
+    /// Were there bytes left to read in this round?
+    pub(super) fn is_stalled(&self) -> bool {
+        self.0.borrow().stalled
+    }
+
+    /// The flood that the peer has begun, if it has.
+    pub(super) fn flood(&self) -> Option<Event> {
+        self.0.borrow().meter.flood()
     }
 
     /// Since when a head has been on its way in.
@@ -105,6 +120,10 @@ impl<S: Stream> AsyncRead for Wire<S> {
         if inner.meter.flood().is_some() {
             return Poll::Pending;
         }
+        if inner.credit == 0 {
+            inner.stalled = true;
+            return Poll::Pending;
+        }
         let mut chunk = match inner.chunk.take() {
             Some(chunk) => chunk,
             None => match ready!(inner.stream.poll_read(cx)) {
@@ -113,7 +132,8 @@ impl<S: Stream> AsyncRead for Wire<S> {
                 Err(error) => return Poll::Ready(Err(inner.fail(error))),
             },
         };
-        let part = chunk.split_to(chunk.len().min(into.remaining()));
+        let part = chunk.split_to(chunk.len().min(into.remaining()).min(inner.credit));
+        inner.credit -= part.len();
         if !chunk.is_empty() {
             inner.chunk = Some(chunk);
         }

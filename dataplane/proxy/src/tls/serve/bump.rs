@@ -11,7 +11,8 @@ use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, Error};
 
 use super::{End, Serving, with_client};
-use crate::host::{Host, Level, Related};
+use crate::host::{Host, Level, Related, Secured};
+use crate::module::Module;
 use crate::outcome::{Outcome, Reason, Side};
 use crate::relay::Relay;
 use crate::stack::{BoxStream, Stacked, boxed, run as run_stacked};
@@ -79,7 +80,7 @@ impl<H: Host> Serving<H> {
             Ok(both) => both,
             Err(end) => return self.refuse(client, end).await,
         };
-        let takes = self.settings.stack.as_ref().map_or(Vec::new(), |stack| stack.alpn.clone());
+        let takes = self.takes(false).unwrap_or_default();
         let common: Vec<Vec<u8>> = takes.into_iter().filter(|protocol| hello.alpn().contains(protocol)).collect();
         let client = match self.accept(client, hello, certificate, &common).await {
             Ok(client) => client,
@@ -90,14 +91,14 @@ impl<H: Host> Serving<H> {
         if self.settings.stack.is_none() {
             return Relay::new(client, boxed(server), self.limits()).run(&self.host).await;
         }
-        let inner = self.servers(boxed(server), None);
+        let inner = self.servers(boxed(server), None, client.alpn());
         self.serve_stacked(Box::new(client), inner).await
     }
 
     /// Clear text with the client, TLS with the server.
     async fn bump_server(mut self, mut client: H::Stream) -> Outcome {
         let name = self.settings.server_name.clone().unwrap_or_else(|| self.address_name());
-        let offered = self.settings.stack.as_ref().map_or(Vec::new(), |stack| stack.alpn.clone());
+        let offered = self.takes(false).unwrap_or_default();
         let server = match self.secure_server(&mut client, name, &offered).await {
             Ok(server) => server,
             Err(end) => return self.refuse(client, End { alert: None, ..end }).await,
@@ -282,9 +283,22 @@ impl<H: Host> Serving<H> {
 
     /// What the client offers, as far as who gets the clear text takes it; in the client's order.
     fn offered(&self, hello: &Hello) -> Vec<Vec<u8>> {
-        let stack = self.settings.stack.as_ref();
-        let takes = |protocol: &&Vec<u8>| stack.is_none_or(|stack| stack.alpn.contains(protocol));
+        let takes = self.takes(true);
+        let takes = |protocol: &&Vec<u8>| takes.as_ref().is_none_or(|takes| takes.contains(protocol));
         hello.alpn().iter().filter(takes).cloned().collect()
+    }
+
+    /// Application protocols that the stacked proxy takes; `None`: all, because there is none. HTTP/2 is for those that speak
+    /// it, and where it can be agreed on with `both` ends: it is not translated.
+    fn takes(&self, both: bool) -> Option<Vec<Vec<u8>>> {
+        let stack = self.settings.stack.as_ref()?;
+        let module = self.host.module(self.id, &stack.service);
+        let spoken = module.as_ref().map_or_else(Vec::new, Module::alpn);
+        let mut takes = stack.alpn.clone().unwrap_or(spoken);
+        if module.is_some_and(|module| module.is_lost_in_two(both)) {
+            takes.retain(|protocol| protocol != crate::http::two::ALPN);
+        }
+        Some(takes)
     }
 
     /// A copy of the server's certificate by the authority that the verdict calls for, or one of our own.
@@ -373,12 +387,14 @@ impl<H: Host> Serving<H> {
             alpn: server.alpn(),
             demand: server.verdict.is_ok() || self.settings.untrusted == Untrusted::Deny,
         };
-        self.servers(Box::new(server.stream), Some(again))
+        let alpn = again.alpn.first().cloned();
+        self.servers(Box::new(server.stream), Some(again), alpn.as_deref())
     }
 
-    fn servers(&self, first: BoxStream, tls: Option<Again>) -> Stacked {
+    fn servers(&self, first: BoxStream, tls: Option<Again>, alpn: Option<&[u8]>) -> Stacked {
         let (host, original) = (self.host.clone(), self.info.original_destination);
-        Stacked::new(&self.host, Servers { host, first: RefCell::new(Some(first)), original, tls })
+        let servers = Servers { host, first: RefCell::new(Some(first)), original, tls };
+        Stacked::new(&self.host, servers).within(Some(Secured { alpn: alpn.map(<[u8]>::to_vec) }))
     }
 
     async fn serve_stacked(&self, mut client: BoxStream, inner: Stacked) -> Outcome {

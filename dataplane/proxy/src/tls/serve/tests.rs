@@ -402,7 +402,7 @@ fn who_may_be_spliced_by_certificate_is_looked_at_beside() {
 #[test]
 fn protocols_are_what_all_can_speak() {
     let scene = Scene::new();
-    let stack = Some(Stack { service: "inner".into(), alpn: vec![b"http/1.1".to_vec()] });
+    let stack = Some(Stack { service: "inner".into(), alpn: Some(vec![b"http/1.1".to_vec()]) });
     for (stack, offered, expected) in [
         (None, vec!["h2", "http/1.1"], Some("h2")),
         (stack.clone(), vec!["h2", "http/1.1"], Some("http/1.1")),
@@ -422,10 +422,68 @@ fn protocols_are_what_all_can_speak() {
     }
 }
 
+/// The protocol that a client got, and what it read there in HTTP/2.
+type Asked = (Option<Vec<u8>>, Option<(u16, Vec<u8>)>);
+
+/// A client of HTTP/2 whose session is decrypted for an `http` service, which speaks HTTP/2 or not.
+fn within(scene: &Scene, encryption: Encryption, http2: bool, at_server: &[&str]) -> (Option<Asked>, MemoryHost) {
+    use crate::http::two::tests as two;
+    let mut world = World::new();
+    let http =
+        crate::http::Settings { http2: http2.then(crate::http::Two::default), ..crate::http::Settings::default() };
+    let module = Module { service: "inner".into(), settings: ModuleSettings::Http(Arc::new(http)) };
+    world.host().add_module(module);
+    let stack = Some(Stack { service: "inner".into(), alpn: None });
+    let mut settings = Settings { stack, encryption, ..scene.settings() };
+    let leaf = scene.good();
+    if encryption == Encryption::ClientOnly {
+        let certificate = certificates::read(&leaf.pem, &leaf.key_pem).expect("they belong together");
+        settings.certificates = Certificates::Own(vec![Own { names: None, certificate }]);
+    }
+    let (at_client, client_leg) = wire(&mut world, 1_000);
+    let (server_leg, server_end) = wire(&mut world, 1_000);
+    world.host().answer_connect(ConnectAnswer::After(SECOND, Ok(server_leg)));
+    let _ = serve(&mut world, client_leg, &Arc::new(settings));
+    let connection = server(&leaf, at_server);
+    let _ = world.spawn(async move {
+        let mut tls = TlsStream::server(server_end, connection);
+        if tls.handshake().await.is_ok() && tls.alpn() == Some(b"h2") {
+            two::serve(tls, two::by_path, std::rc::Rc::default()).await;
+        }
+    });
+    let roots = [&scene.trusted, &scene.web];
+    let connection = client(client_config(&roots, &[&TLS13], &["h2", "http/1.1"]), "a.example");
+    let asked = world.spawn(async move {
+        let mut tls = TlsStream::client(at_client, connection);
+        tls.handshake().await.expect("it is answered");
+        let alpn = tls.alpn().map(<[u8]>::to_vec);
+        if alpn.as_deref() != Some(b"h2") {
+            return (alpn, None);
+        }
+        let request = http::Request::builder().uri("https://a.example/x").body(()).expect("it is a request");
+        let got = two::talk(tls, |send| two::fetch(send, request, vec![], None)).await;
+        (alpn, Some((got.status, got.body)))
+    });
+    world.run();
+    (asked.take(), world.host())
+}
+
+#[test]
+fn http_2_is_for_services_that_speak_it_and_servers_that_chose_it() {
+    let scene = Scene::new();
+    let old = || Some((Some(b"http/1.1".to_vec()), None));
+    let (asked, host) = within(&scene, Encryption::TwoSided, true, &["h2", "http/1.1"]);
+    assert_eq!(asked, Some((Some(b"h2".to_vec()), Some((200, b"hello /x".to_vec())))), "{:?}", host.lines());
+    assert_eq!(host.counted(crate::http::event::Event::TwoSession), 1);
+    assert_eq!(within(&scene, Encryption::TwoSided, true, &["http/1.1"]).0, old(), "the server does not speak it");
+    assert_eq!(within(&scene, Encryption::TwoSided, false, &["h2", "http/1.1"]).0, old(), "the service does not");
+    assert_eq!(within(&scene, Encryption::ClientOnly, true, &[]).0, old(), "nobody knows what the server speaks");
+}
+
 #[test]
 fn a_stacked_service_that_is_gone_ends_the_session() {
     let scene = Scene::new();
-    let settings = Settings { stack: Some(Stack { service: "gone".into(), alpn: vec![] }), ..scene.settings() };
+    let settings = Settings { stack: Some(Stack { service: "gone".into(), alpn: None }), ..scene.settings() };
     let came = session(settings, &scene.good(), &[&scene.trusted], "a.example", 100_000);
     assert_eq!(came.reason(), Some(Reason::PolicyDenied));
     assert_eq!(came.heard, Some(Err(HandshakeError::Stream(StreamError::Reset))));

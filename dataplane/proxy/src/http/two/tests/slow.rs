@@ -71,6 +71,7 @@ fn a_reader_that_does_not_read() {
         while let Some(data) = body.data().await {
             if let Err(error) = data {
                 last = error.reason();
+                break;
             }
         }
         (last, fetch(send, get("/"), vec![], None).await.status)
