@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::body::Trailers;
 use super::chunked::{Chunked, Piece};
 use super::event::Event;
 use super::forward;
 use super::head::{Asked, Collector, Completion, Exchange, HeadLimits, RequestRules, parse_request, parse_response};
 use super::policy::Route;
-use super::settings::Settings;
+use super::settings::{Settings, Two};
 use super::url::{Scheme, UrlRules};
 use crate::memory::{ConnectAnswer, MemoryStream, World, duplex};
 use crate::session::{Session, SessionId, SessionInfo};
@@ -94,6 +95,58 @@ fn decode(bytes: &[u8], piece: usize) -> Result<(Vec<u8>, Option<usize>), Event>
 /// # Panics
 /// When that does not hold.
 pub fn session(from_client: &[u8], from_server: &[u8], piece: usize) {
+    let settings = Settings { upgrade: vec!["websocket".into()], ..Settings::default() };
+    let (world, seen) = between(settings, from_client, from_server, piece);
+    for seen in seen {
+        whole_requests(&seen, world.host().counted(Event::Upgraded) > 0);
+    }
+}
+
+/// A frame of HTTP/2: type, flags, stream, payload.
+pub type Frame = (u8, u8, u8, Vec<u8>);
+
+/// Frames of a client and of a server, whatever they are: the session ends, and what the server has seen is the preface
+/// and whole frames, but for the last.
+///
+/// # Panics
+/// When that does not hold.
+pub fn two(from_client: &[Frame], from_server: &[Frame], piece: usize) {
+    let settings = Settings { http2: Some(Two::default()), trailers: Trailers::Pass, ..Settings::default() };
+    let client = [super::two::PREFACE.to_vec(), vec![0, 0, 0, 4, 0, 0, 0, 0, 0], frames(from_client, REQUEST)].concat();
+    let server = [vec![0, 0, 0, 4, 0, 0, 0, 0, 0], frames(from_server, &[0x88])].concat();
+    let (_, seen) = between(settings, &client, &server, piece);
+    for seen in seen.iter().filter(|seen| seen.len() >= super::two::PREFACE.len()) {
+        let mut rest = seen.strip_prefix(super::two::PREFACE).expect("a server hears the preface first");
+        while let [a, b, c, kind, _, _, _, _, _, after @ ..] = rest {
+            assert!(*kind <= 9, "a type that we know");
+            let len = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+            assert!(len <= 1 << 14, "no larger than was permitted");
+            rest = after.get(len..).unwrap_or_default();
+        }
+    }
+}
+
+/// `POST http://a/`, as HPACK has it in its static table (RFC 7541, A) but for the host.
+const REQUEST: &[u8] = &[0x83, 0x86, 0x84, 0x41, 1, b'a'];
+
+/// As on the wire. A head begins with what makes it one, unless its first byte is odd; streams are those of clients.
+fn frames(frames: &[Frame], head: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (kind, flags, stream, payload) in frames {
+        let kind = kind % 12;
+        let whole = kind == 1 && payload.first().is_none_or(|first| first % 2 == 0) && flags & 0x28 == 0;
+        let payload = [if whole { head } else { &[] }, payload].concat();
+        let stream = if matches!(kind, 4 | 6 | 7) { 0 } else { u32::from(stream % 8) * 2 + 1 };
+        out.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
+        out.extend_from_slice(&[kind, *flags]);
+        out.extend_from_slice(&stream.to_be_bytes());
+        out.extend_from_slice(&payload);
+    }
+    out
+}
+
+/// A session between these; the world it was in, and what each server has seen.
+fn between(settings: Settings, from_client: &[u8], from_server: &[u8], piece: usize) -> (World, Vec<Vec<u8>>) {
     let mut world = World::new();
     let (client, leg) = duplex(1 << 16);
     let pieces = |bytes: &[u8]| bytes.chunks(piece.max(1)).map(Bytes::copy_from_slice).collect::<Vec<_>>();
@@ -114,14 +167,12 @@ pub fn session(from_client: &[u8], from_server: &[u8], piece: usize) {
         total: Some(Duration::from_secs(86_400)),
     };
     let session = Session { id: SessionId(1), host: world.host(), client: leg, info };
-    let settings = Settings { upgrade: vec!["websocket".into()], ..Settings::default() };
     let outcome = world.spawn(super::run(session, Arc::new(settings)));
     let _ = world.spawn(say(client, pieces(from_client), false));
     world.run();
     assert!(outcome.take().is_some(), "the session has ended");
-    for seen in seen.iter().filter_map(crate::memory::Task::take) {
-        whole_requests(&seen, world.host().counted(Event::Upgraded) > 0);
-    }
+    let seen = seen.iter().filter_map(crate::memory::Task::take).collect();
+    (world, seen)
 }
 
 /// Says this once something has come (`waits`), or at once, finishes, and hears what comes.

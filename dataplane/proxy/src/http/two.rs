@@ -24,6 +24,8 @@ mod serving;
 mod set;
 mod wire;
 
+pub(super) use frames::PREFACE;
+
 use super::serving::Serving;
 use crate::host::Host;
 use crate::outcome::Outcome;
@@ -43,7 +45,7 @@ pub(super) fn is_agreed<H: Host>(session: &Serving<H>) -> bool {
 pub(super) fn begins<H: Host>(session: &Serving<H>, head: &[u8]) -> bool {
     let permitted = session.settings.http2.is_some_and(|two| two.prior_knowledge);
     let first = session.requests == 0 && session.host.secured().is_none();
-    permitted && first && head.ends_with(b"\r\n\r\n") && frames::PREFACE.starts_with(head)
+    permitted && first && head.ends_with(b"\r\n\r\n") && PREFACE.starts_with(head)
 }
 
 /// Serves a session to its end; the preface is still to be read.

@@ -1,6 +1,6 @@
 //! The fuzzers with fixed seeds, on mutations of the table of requests.
 
-use super::{chunks, heads, session};
+use super::{Frame, chunks, heads, session, two};
 
 /// SplitMix64: small, and the same everywhere.
 struct Random(u64);
@@ -83,5 +83,31 @@ fn mutations_hold_what_must_hold() {
         }
         let response = mutated(&responses[random.below(responses.len())], &mut random);
         session(&request, &response, 1 + random.below(200));
+    }
+}
+
+/// Frames that a peer may send, and some that it may not.
+fn some_frames(random: &mut Random) -> Vec<Frame> {
+    let one = |random: &mut Random| {
+        // Heads and data more often than the rest.
+        let kind = [1, 1, 0, 0, 0, 8, 3, 2, 4, 6, 7, 9, 5, 11][random.below(14)];
+        let flags = [0, 1, 4, 5, 5, 8, 0x20, random.next() as u8][random.below(8)];
+        let payload = match random.below(4) {
+            0 => random.next().to_be_bytes()[..4].to_vec(),
+            1 => vec![0; random.below(30)],
+            2 => vec![0, 0, 0, [0, 8, 7, 1][random.below(4)]],
+            _ => (0..random.below(40)).map(|_| random.next() as u8).collect(),
+        };
+        (kind, flags, random.below(5) as u8, payload)
+    };
+    (0..random.below(24)).map(|_| one(random)).collect()
+}
+
+#[test]
+fn frames_hold_what_must_hold() {
+    let mut random = Random(11);
+    for _ in 0..4_000 {
+        let (client, server) = (some_frames(&mut random), some_frames(&mut random));
+        two(&client, &server, 1 + random.below(300));
     }
 }
