@@ -31,6 +31,7 @@ mod gateway;
 mod handoff;
 mod host;
 mod http;
+mod http2;
 mod interop;
 mod iptables;
 mod limits;

@@ -12,4 +12,6 @@ struct Said {
     piece: u8,
 }
 
-fuzz_target!(|said: Said| proxy::http::fuzz::two(&said.client, &said.server, 1 + usize::from(said.piece)));
+fuzz_target!(|said: Said| {
+    proxy::http::fuzz::two(&said.client, &said.server, 1 + usize::from(said.piece));
+});

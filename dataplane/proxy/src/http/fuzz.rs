@@ -106,15 +106,15 @@ pub fn session(from_client: &[u8], from_server: &[u8], piece: usize) {
 pub type Frame = (u8, u8, u8, Vec<u8>);
 
 /// Frames of a client and of a server, whatever they are: the session ends, and what the server has seen is the preface
-/// and whole frames, but for the last.
+/// and whole frames, but for the last. How many requests were passed to it.
 ///
 /// # Panics
 /// When that does not hold.
-pub fn two(from_client: &[Frame], from_server: &[Frame], piece: usize) {
+pub fn two(from_client: &[Frame], from_server: &[Frame], piece: usize) -> u64 {
     let settings = Settings { http2: Some(Two::default()), trailers: Trailers::Pass, ..Settings::default() };
     let client = [super::two::PREFACE.to_vec(), vec![0, 0, 0, 4, 0, 0, 0, 0, 0], frames(from_client, REQUEST)].concat();
     let server = [vec![0, 0, 0, 4, 0, 0, 0, 0, 0], frames(from_server, &[0x88])].concat();
-    let (_, seen) = between(settings, &client, &server, piece);
+    let (world, seen) = between(settings, &client, &server, piece);
     for seen in seen.iter().filter(|seen| seen.len() >= super::two::PREFACE.len()) {
         let mut rest = seen.strip_prefix(super::two::PREFACE).expect("a server hears the preface first");
         while let [a, b, c, kind, _, _, _, _, _, after @ ..] = rest {
@@ -124,6 +124,7 @@ pub fn two(from_client: &[Frame], from_server: &[Frame], piece: usize) {
             rest = after.get(len..).unwrap_or_default();
         }
     }
+    world.host().counted(Event::Response)
 }
 
 /// `POST http://a/`, as HPACK has it in its static table (RFC 7541, A) but for the host.

@@ -106,8 +106,10 @@ fn some_frames(random: &mut Random) -> Vec<Frame> {
 #[test]
 fn frames_hold_what_must_hold() {
     let mut random = Random(11);
+    let mut passed = 0;
     for _ in 0..4_000 {
         let (client, server) = (some_frames(&mut random), some_frames(&mut random));
-        two(&client, &server, 1 + random.below(300));
+        passed += two(&client, &server, 1 + random.below(300));
     }
+    assert!(passed > 100, "some of them are good: {passed}");
 }

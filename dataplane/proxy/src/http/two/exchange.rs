@@ -45,6 +45,20 @@ pub(super) struct Exchange<H: Host> {
     /// The response's, once it has begun.
     pub sending: Option<SendStream<Bytes>>,
     pub access: Access,
+    /// It has come to its end, and was not dropped with its connection.
+    over: bool,
+}
+
+/// Every request is put on record, also those that end with their connection.
+impl<H: Host> Drop for Exchange<H> {
+    fn drop(&mut self) {
+        let (context, now) = (&self.context, self.context.host.now());
+        let mut access = std::mem::replace(&mut self.access, Access::unread(now));
+        if !self.over {
+            access.event.get_or_insert(Event::ClientTruncated);
+        }
+        context.host.record(context.id, access.record(now));
+    }
 }
 
 /// Why an exchange does not come to its end.
@@ -86,7 +100,7 @@ pub(super) async fn run<H: Host>(context: Rc<Context<H>>, request: Request<RecvS
     let (head, body) = request.into_parts();
     let asked = asked(&head, body.is_end_stream(), &context.rules(), &context.settings.heads);
     drop(head);
-    let mut exchange = Exchange { context, body, respond, sending: None, access: Access::unread(began) };
+    let mut exchange = Exchange { context, body, respond, sending: None, access: Access::unread(began), over: false };
     match asked {
         Ok(mut asked) => {
             exchange.access = Access::of(&asked.request, began);
@@ -96,8 +110,7 @@ pub(super) async fn run<H: Host>(context: Rc<Context<H>>, request: Request<RecvS
         }
         Err(event) => exchange.fail(Stop::fault(event).into(), None).await,
     }
-    let context = exchange.context;
-    context.host.record(context.id, exchange.access.record(context.host.now()));
+    exchange.over = true;
 }
 
 impl<H: Host> Exchange<H> {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use http::header::{AUTHORIZATION, PROXY_AUTHORIZATION};
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version};
 
@@ -81,7 +82,10 @@ pub(super) fn map(headers: &Headers) -> Result<HeaderMap, Event> {
     let mut map = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers.iter() {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Event::FieldName)?;
-        let value = HeaderValue::from_bytes(value).map_err(|_| Event::FieldValue)?;
+        let mut value = HeaderValue::from_bytes(value).map_err(|_| Event::FieldValue)?;
+        // RFC 7541, 7.1.3: what can be guessed by the size of what is compressed with it is not put into the table. How a field
+        // came is not kept, so these are never.
+        value.set_sensitive(name == AUTHORIZATION || name == PROXY_AUTHORIZATION);
         map.try_append(name, value).map_err(|_| Event::FieldsMany)?;
     }
     Ok(map)

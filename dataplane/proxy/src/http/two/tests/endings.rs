@@ -62,6 +62,23 @@ fn a_clients_reset_reaches_the_server() {
 }
 
 #[test]
+fn a_request_that_ends_with_its_connection_is_on_record() {
+    let (mut scene, stream) = scene(settings(), by_path);
+    let _ = client(&mut scene, stream, |send, host| async move {
+        let mut send = send.ready().await.expect("it is ready");
+        let _kept = send.send_request(get("/never"), true).expect("it is sent");
+        host.sleep(1000 * SECOND).await;
+    });
+    scene.world.run_until(2 * SECOND);
+    let in_time = scene.world.host().records().len();
+    drop(scene.outcome);
+    // The world, and the session in it, goes; the record does not.
+    let host = scene.world.host();
+    drop(scene.world);
+    assert_eq!((in_time, host.records().len()), (0, 1));
+}
+
+#[test]
 fn silence_ends_with_goaway() {
     let (mut scene, stream) = scene(settings(), by_path);
     let task = client(&mut scene, stream, |send, _| async move {
