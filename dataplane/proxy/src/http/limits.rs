@@ -128,12 +128,13 @@ pub const STREAMS_DEFAULT: u32 = 100;
 /// And as many as a service may permit: what each may hold ([`STREAM_SEND_MAX`], its future) times this stays below 32 MiB.
 pub const STREAMS_MAX: u32 = 1000;
 
-/// Bytes of a body that its sender may send ahead on one stream: 100 Mbit/s over 10 ms.
-pub const STREAM_WINDOW: u32 = 128 << 10;
+/// Bytes of a body that its sender may send ahead on one stream: 50 Mbit/s over 10 ms, and HTTP/2's own default.
+pub const STREAM_WINDOW: u32 = 64 << 10;
 
-/// And on all streams of a connection together. It is also what a connection's streams can make us hold of what was received,
-/// because windows open again only as the other side takes what was sent.
-pub const CONNECTION_WINDOW: u32 = 512 << 10;
+/// And on all streams of a connection together: 32 whose readers have paused (videos) do not keep the others waiting. It is
+/// also what a connection's streams can make us hold of what was received, because windows open again only as the other side
+/// takes what was sent.
+pub const CONNECTION_WINDOW: u32 = 2 << 20;
 
 /// Bytes that wait in the library to be sent on one stream: one frame of the default size.
 pub const STREAM_SEND_MAX: usize = 16 << 10;
@@ -152,7 +153,7 @@ pub const SERVERS_MAX: usize = 8;
 pub const ROUNDS_MAX: usize = 16;
 
 /// Bytes of a connection that the library is given at a time, before the streams have what is in them: of frames with one byte
-/// each these are 800, and the library lets a thousand wait.
+/// each these are 800, and the library lets four thousand wait.
 pub const READ_ROUND_MAX: usize = 8 << 10;
 
 /// Reset streams that are remembered, so that what was on its way to them is not taken for a fault: a full set of streams.

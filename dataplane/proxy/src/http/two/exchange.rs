@@ -119,6 +119,8 @@ impl<H: Host> Exchange<H> {
         if context.host.is_short_of_memory() {
             return Err(Stop::page(Event::ShortOfMemory, 503, Reason::ServiceLimit).into());
         }
+        // A stream that was opened and reset at once costs nobody a request.
+        self.watched(std::future::ready(())).await?;
         let decider = context.decider();
         let chosen = decider.script_request(asked)?;
         let route = decide_request(&context.settings, &mut asked.request).map_err(|no| Stop::policy(no, asked))?;
@@ -161,9 +163,9 @@ impl<H: Host> Exchange<H> {
     /// Waits for something, unless the client gives the stream up first.
     async fn watched<T>(&mut self, future: impl Future<Output = T>) -> Result<T, Failed> {
         let mut future = pin!(future);
-        poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(value) => Poll::Ready(Ok(value)),
-            Poll::Pending => self.respond.poll_reset(cx).map(|_| Err(Failed::Gone)),
+        poll_fn(|cx| match self.respond.poll_reset(cx) {
+            Poll::Ready(_) => Poll::Ready(Err(Failed::Gone)),
+            Poll::Pending => future.as_mut().poll(cx).map(Ok),
         })
         .await
     }

@@ -16,15 +16,6 @@ fn floods(event: Event, frames: impl Fn(usize) -> Vec<Vec<u8>>, max: usize) {
     assert_eq!(goaway(&heard), Some(Code::ENHANCE_YOUR_CALM), "{event:?}: one more");
     let outcome = scene.outcome.take().expect("the session has ended");
     assert_eq!(outcome.reason, Reason::ClientViolation, "{event:?}");
-    // The same again at a rate that is permitted: time passes, and nothing ends.
-    let rest = |pieces: usize| {
-        let all = frames(max);
-        let half = all.len() / 2;
-        let _ = pieces;
-        vec![client(&all[..half]), all[half..].concat().into()]
-    };
-    let (_, _, scene) = said(asks(), rest(2));
-    assert_eq!(counted(&scene, event), 0, "{event:?}: in two pieces");
 }
 
 fn many(n: usize, one: impl Fn(usize) -> Vec<u8>) -> Vec<Vec<u8>> {
@@ -41,8 +32,15 @@ fn rapid_reset() {
 }
 
 #[test]
+fn a_stream_that_is_reset_at_once_costs_no_request() {
+    let reset = [headers(1, true, &[]), frame(3, 0, 1, &8_u32.to_be_bytes()), headers(3, true, &[])].concat();
+    let (_, _, scene) = said(settings(), vec![client(&[reset])]);
+    assert_eq!((counted(&scene, Event::Request), counted(&scene, Event::TwoReset)), (2, 1));
+    assert_eq!(scene.seen.borrow().len(), 1, "the server has seen the other one");
+}
+
+#[test]
 fn resets_that_are_provoked() {
-    // A WINDOW_UPDATE of zero is an error of its stream: RFC 9113, 6.9.
     let provoke = |n: usize| {
         let stream = 2 * n as u32 + 1;
         headers(stream, true, &[("connection", "close")])
