@@ -32,6 +32,7 @@ mod handoff;
 mod host;
 mod http;
 mod http2;
+mod icap;
 mod interop;
 mod iptables;
 mod limits;
