@@ -20,11 +20,12 @@ demo-shell: ## the same, and leaves it standing for you to try
 	@tests/demo/run --keep
 
 build: ## the binary that the demo and the end-to-end tests run: target/gateway/limpid
-	cargo build --profile gateway -p dataplane
+	cargo build --profile gateway --workspace --bin limpid
 
 test: build test-unit test-netns ## all tests; those in namespaces need root and say so without
 
-# One profile for all, so that dependencies are built once and the simulator runs at speed.
+# One profile for all and always the whole workspace, so that dependencies have the same features and are built once, and
+# the simulator runs at speed.
 test-unit: ## everything that runs in memory, and the examples in the documentation
 ifeq ($(NEXTEST),yes)
 	cargo nextest run --cargo-profile gateway --workspace -E 'not binary(netns)'
@@ -36,7 +37,7 @@ endif
 
 test-netns: build ## real Linux hosts in namespaces, the gateway between them
 ifeq ($(NEXTEST),yes)
-	cargo nextest run --cargo-profile gateway -p tests --test netns
+	cargo nextest run --cargo-profile gateway --workspace -E 'binary(netns)'
 else
 	RUST_TEST_THREADS=2 cargo test --profile gateway -p tests --test netns
 endif

@@ -118,6 +118,13 @@ fn within_tls(scene: &Scene) {
         &["--http2", "-o", "/dev/null", "-w", "%{size_download}"],
     );
     assert_eq!(large.successful().stdout, (8 << 20).to_string());
+    // What the URL filter refuses is refused within TLS, in either version.
+    let denied = format!("https://www.example:{SECURED}/denied/now");
+    for version in ["--http2", "--http1.1"] {
+        let words = [version, "-o", "/dev/null", "-w", "%{http_code} %{http_version}"];
+        let said = scene.curl(&denied, &words).successful().stdout;
+        assert_eq!(said, if version == "--http2" { "403 2" } else { "403 1.1" });
+    }
     let denied = scene.curl(&format!("https://www.example:{SECURED}/denied/page"), &["--http2", "-w", "%{http_code}"]);
     let denied = denied.successful().stdout;
     assert!(denied.ends_with("403") && denied.contains("URL filter"), "{denied}");
