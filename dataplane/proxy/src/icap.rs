@@ -14,6 +14,7 @@
 
 pub mod connection;
 pub mod event;
+pub mod fuzz;
 pub mod head;
 pub mod limits;
 pub mod options;

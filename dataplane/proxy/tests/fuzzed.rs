@@ -32,3 +32,33 @@ fn tls_with_every_cut_of_a_hello() {
         }
     }
 }
+
+/// What a scanner could say, in pieces that belong together or not.
+const SCANNER: [&[u8]; 9] = [
+    b"ICAP/1.0 200 OK\r\n",
+    b"ICAP/1.0 204 No Content\r\n\r\n",
+    b"ICAP/1.0 100 Continue\r\n\r\n",
+    b"Encapsulated: res-hdr=0, res-body=19\r\n",
+    b"X-Infection-Found: Type=0; Resolution=2; Threat=A;\r\n",
+    b"\r\n",
+    b"HTTP/1.1 200 OK\r\n\r\n",
+    b"5\r\nhello\r\n0\r\n\r\n",
+    b"0; ieof\r\n\r\n",
+];
+
+#[test]
+fn icap_with_fixed_seeds() {
+    let mut state = 0x1cab_1cab_1cab_1cab;
+    for _ in 0..2_000_u64 {
+        let mut said = Vec::new();
+        for _ in 0..next(&mut state) % 8 {
+            said.extend_from_slice(SCANNER[(next(&mut state) % 9) as usize]);
+        }
+        if !said.is_empty() && next(&mut state) % 3 == 0 {
+            let at = (next(&mut state) % said.len() as u64) as usize;
+            said[at] = next(&mut state) as u8;
+        }
+        proxy::icap::fuzz::heads(&said);
+        proxy::icap::fuzz::scanned(&said, (next(&mut state) % 40) as usize + 1, next(&mut state) % 2 == 0);
+    }
+}

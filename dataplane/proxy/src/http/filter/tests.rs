@@ -5,6 +5,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 use super::{Filter, FilterRule, List, Pattern, Sentence};
+use crate::http::limits::LIST_BYTES_MAX;
 use crate::http::policy::Action;
 use crate::http::url::{Url, UrlRules};
 
@@ -128,4 +129,12 @@ fn long_hosts_and_paths_are_looked_up_from_their_ends() {
     assert!(list.has(&host, "/"), "the last labels decide");
     let path = format!("/a/b{}", "/x".repeat(1000));
     assert!(list.has("dirs.com", &path));
+}
+
+#[test]
+fn a_list_as_large_as_may_be_and_one_byte_more() {
+    let comments = "#".repeat(LIST_BYTES_MAX);
+    assert!(List::parse(&comments).is_ok());
+    let faults = List::parse(&(comments + "\n")).expect_err("one more");
+    assert_eq!((faults.len(), faults[0].line), (1, 0));
 }
