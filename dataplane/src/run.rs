@@ -5,6 +5,7 @@
 //! and the exit code is 1; a bad configuration never gets here.
 
 use std::io::Write;
+use std::num::NonZeroU64;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use control::thread::ThreadOptions;
 use control::tproxy::Table;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dpdk::{Eal, HugePages, Lcore, Pool, Port, Queue, Settings};
+use tcp::Instant;
 use tracing::{error, info, warn};
 
 use crate::clock::Clock;
@@ -254,7 +256,7 @@ impl Core {
         let mut worker = Worker::new(&options, clock.now(), nic, &ports, policy, table, mailbox, control);
         worker.attach_kernel(&kernel_ports);
         worker.log_forwarded(log_forwarded);
-        let mut rest = Rest::new(idle);
+        let mut rest = Rest::new(idle, clock.now());
         let mut busy = Busy::default();
         let mut wall_due = clock.now();
         while !worker.is_stopped() {
@@ -267,9 +269,9 @@ impl Core {
             let turn = worker.turn(now);
             if turn.work > 0 {
                 busy.busy_cycles += dpdk::cycles() - began;
-                rest.wake();
+                rest.wake(now);
             } else {
-                rest.pause(turn.next.map(|next| next - now));
+                rest.pause(now, turn.next.map(|next| next - now));
                 busy.idle_cycles += dpdk::cycles() - began;
             }
             worker.account(busy);
@@ -285,25 +287,46 @@ impl Core {
 struct Rest {
     idle: Idle,
     turns: u32,
+    /// When there was work last.
+    worked: Instant,
+    /// So many more times it sleeps where it would yield: another process wants this CPU.
+    shared: u32,
+    /// Cycles of a yield after which that is so.
+    long: u64,
 }
 
 impl Rest {
-    fn new(idle: Idle) -> Self {
-        Self { idle, turns: 0 }
+    fn new(idle: Idle, now: Instant) -> Self {
+        if idle == Idle::Adaptive {
+            // Without it a sleep of 50 microseconds takes 100 and more; who cannot have it sleeps longer.
+            let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(limits::IDLE_SLACK.as_nanos() as u64));
+        }
+        let long = dpdk::cycles_per_second() / 1_000_000 * limits::IDLE_YIELD_LONG.as_micros() as u64;
+        Self { idle, turns: 0, worked: now, shared: 0, long }
     }
 
-    fn wake(&mut self) {
-        self.turns = 0;
+    fn wake(&mut self, now: Instant) {
+        (self.turns, self.worked) = (0, now);
     }
 
-    /// Pauses, then gives the CPU away, then sleeps; never beyond the next deadline.
-    fn pause(&mut self, until_next: Option<Duration>) {
+    /// Pauses, then gives the CPU away as long as something may be on its way, then sleeps; never beyond the next deadline.
+    fn pause(&mut self, now: Instant, until_next: Option<Duration>) {
         self.turns = self.turns.saturating_add(1);
         match (self.idle, self.turns) {
             (Idle::Poll, _) | (Idle::Adaptive, ..limits::IDLE_SPINS) => std::hint::spin_loop(),
-            (Idle::Adaptive, ..limits::IDLE_YIELDS) => std::thread::yield_now(),
+            (Idle::Adaptive, _) if now - self.worked < limits::IDLE_YIELD && self.shared == 0 => {
+                let began = dpdk::cycles();
+                std::thread::yield_now();
+                // Whoever took the CPU keeps it for a slice of milliseconds; from a sleep we come back when it is over.
+                if dpdk::cycles() - began > self.long {
+                    self.shared = limits::IDLE_SHARED;
+                }
+            }
             (Idle::Adaptive, _) => {
-                let sleep = until_next.map_or(limits::IDLE_SLEEP, |next| next.min(limits::IDLE_SLEEP));
+                self.shared = self.shared.saturating_sub(1);
+                let quiet = now - self.worked >= limits::IDLE_QUIET;
+                let longest = if quiet { limits::IDLE_SLEEP_QUIET } else { limits::IDLE_SLEEP };
+                let sleep = until_next.map_or(longest, |next| next.min(longest));
                 #[expect(
                     clippy::disallowed_methods,
                     reason = "an idle core gives its CPU to others on small machines"

@@ -99,8 +99,11 @@ impl Rig {
     /// A gateway with nothing to do yet, its ports taking IP packets of up to `mtu` bytes.
     pub(crate) fn with(service: &str, mtu: u16) -> Result<Self, String> {
         let yaml = YAML.replace(PLUG, service);
-        let config = config::parse_with("bench.yaml", &yaml, dataplane::modules::MODULES)
-            .map_err(|faults| faults.to_string())?;
+        // Services may name files, which only a configuration that is one itself may.
+        let directory = tempfile::tempdir().map_err(|error| format!("a place for the configuration: {error}"))?;
+        let file = directory.path().join("bench.yaml");
+        std::fs::write(&file, yaml).map_err(|error| format!("{}: {error}", file.display()))?;
+        let config = config::load(&file, dataplane::modules::MODULES).map_err(|faults| faults.to_string())?;
         let policy = Arc::new(Policy::compile(&config, 1).map_err(|faults| faults.to_string())?);
         let infos = (0..2).map(|i| PortInfo {
             device: format!("net_null{i}"),
