@@ -16,7 +16,8 @@ use super::head::{Asked, Collector, Completion, Exchange, HeadLimits, RequestRul
 use super::policy::Route;
 use super::settings::{Settings, Two};
 use super::url::{Scheme, UrlRules};
-use crate::memory::{ConnectAnswer, MemoryStream, World, duplex};
+use crate::host::Host;
+use crate::memory::{ConnectAnswer, MemoryHost, MemoryStream, World, duplex};
 use crate::session::{Session, SessionId, SessionInfo};
 use crate::stream::Stream;
 
@@ -96,7 +97,7 @@ fn decode(bytes: &[u8], piece: usize) -> Result<(Vec<u8>, Option<usize>), Event>
 /// When that does not hold.
 pub fn session(from_client: &[u8], from_server: &[u8], piece: usize) {
     let settings = Settings { upgrade: vec!["websocket".into()], ..Settings::default() };
-    let (world, seen) = between(settings, from_client, from_server, piece);
+    let (world, seen) = between(settings, from_client, from_server, piece, Duration::ZERO);
     for seen in seen {
         whole_requests(&seen, world.host().counted(Event::Upgraded) > 0);
     }
@@ -114,7 +115,8 @@ pub fn two(from_client: &[Frame], from_server: &[Frame], piece: usize) -> u64 {
     let settings = Settings { http2: Some(Two::default()), trailers: Trailers::Pass, ..Settings::default() };
     let client = [super::two::PREFACE.to_vec(), vec![0, 0, 0, 4, 0, 0, 0, 0, 0], frames(from_client, REQUEST)].concat();
     let server = [vec![0, 0, 0, 4, 0, 0, 0, 0, 0], frames(from_server, &[0x88])].concat();
-    let (world, seen) = between(settings, &client, &server, piece);
+    // Who has finished hears no answer in HTTP/2.
+    let (world, seen) = between(settings, &client, &server, piece, Duration::from_secs(1));
     for seen in seen.iter().filter(|seen| seen.len() >= super::two::PREFACE.len()) {
         let mut rest = seen.strip_prefix(super::two::PREFACE).expect("a server hears the preface first");
         while let [a, b, c, kind, _, _, _, _, _, after @ ..] = rest {
@@ -130,13 +132,17 @@ pub fn two(from_client: &[Frame], from_server: &[Frame], piece: usize) -> u64 {
 /// `POST http://a/`, as HPACK has it in its static table (RFC 7541, A) but for the host.
 const REQUEST: &[u8] = &[0x83, 0x86, 0x84, 0x41, 1, b'a'];
 
-/// As on the wire. A head begins with what makes it one, unless its first byte is odd; streams are those of clients.
+/// As on the wire. By its first byte a head is a good one, begins as one, or is what it is; streams are those of clients.
 fn frames(frames: &[Frame], head: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for (kind, flags, stream, payload) in frames {
         let kind = kind % 12;
-        let whole = kind == 1 && payload.first().is_none_or(|first| first % 2 == 0) && flags & 0x28 == 0;
-        let payload = [if whole { head } else { &[] }, payload].concat();
+        let first = payload.first().copied().unwrap_or_default();
+        let payload = match (kind, first % 4) {
+            (1, 0 | 1) if flags & 0x28 == 0 => head.to_vec(),
+            (1, 2) => [head, payload].concat(),
+            _ => payload.clone(),
+        };
         let stream = if matches!(kind, 4 | 6 | 7) { 0 } else { u32::from(stream % 8) * 2 + 1 };
         out.extend_from_slice(&(payload.len() as u32).to_be_bytes()[1..]);
         out.extend_from_slice(&[kind, *flags]);
@@ -147,7 +153,15 @@ fn frames(frames: &[Frame], head: &[u8]) -> Vec<u8> {
 }
 
 /// A session between these; the world it was in, and what each server has seen.
-fn between(settings: Settings, from_client: &[u8], from_server: &[u8], piece: usize) -> (World, Vec<Vec<u8>>) {
+///
+/// The peers finish so long after they have said all.
+fn between(
+    settings: Settings,
+    from_client: &[u8],
+    from_server: &[u8],
+    piece: usize,
+    pause: Duration,
+) -> (World, Vec<Vec<u8>>) {
     let mut world = World::new();
     let (client, leg) = duplex(1 << 16);
     let pieces = |bytes: &[u8]| bytes.chunks(piece.max(1)).map(Bytes::copy_from_slice).collect::<Vec<_>>();
@@ -155,7 +169,8 @@ fn between(settings: Settings, from_client: &[u8], from_server: &[u8], piece: us
     for _ in 0..4 {
         let (leg, server) = duplex(1 << 16);
         world.host().answer_connect(ConnectAnswer::After(Duration::ZERO, Ok(leg)));
-        seen.push(world.spawn(say(server, pieces(from_server), true)));
+        let host = world.host();
+        seen.push(world.spawn(say(server, pieces(from_server), true, host, pause)));
     }
     let info = SessionInfo {
         client: ([192, 168, 1, 5], 40_000).into(),
@@ -169,7 +184,8 @@ fn between(settings: Settings, from_client: &[u8], from_server: &[u8], piece: us
     };
     let session = Session { id: SessionId(1), host: world.host(), client: leg, info };
     let outcome = world.spawn(super::run(session, Arc::new(settings)));
-    let _ = world.spawn(say(client, pieces(from_client), false));
+    let host = world.host();
+    let _ = world.spawn(say(client, pieces(from_client), false, host, pause));
     world.run();
     assert!(outcome.take().is_some(), "the session has ended");
     let seen = seen.iter().filter_map(crate::memory::Task::take).collect();
@@ -177,7 +193,7 @@ fn between(settings: Settings, from_client: &[u8], from_server: &[u8], piece: us
 }
 
 /// Says this once something has come (`waits`), or at once, finishes, and hears what comes.
-async fn say(mut stream: MemoryStream, pieces: Vec<Bytes>, waits: bool) -> Vec<u8> {
+async fn say(mut stream: MemoryStream, pieces: Vec<Bytes>, waits: bool, host: MemoryHost, pause: Duration) -> Vec<u8> {
     let mut heard = Vec::new();
     if waits {
         match stream.read().await {
@@ -189,6 +205,9 @@ async fn say(mut stream: MemoryStream, pieces: Vec<Bytes>, waits: bool) -> Vec<u
         if stream.send(piece).await.is_err() {
             break;
         }
+    }
+    if !pause.is_zero() {
+        host.sleep(pause).await;
     }
     stream.shutdown();
     while let Ok(Some(chunk)) = stream.read().await {
