@@ -93,8 +93,7 @@ impl<N: Nic> Worker<N> {
         frame: &N::Frame,
     ) {
         let Some(splice) = self.splices.records.get(id) else { return };
-        let Some(interface) = self.flows.key(splice.flows[answers.reversed() as usize]).map(|key| key.interface())
-        else {
+        let Some(interface) = self.flows.key(splice.flows[answers.reversed() as usize]).map(Key::interface) else {
             return;
         };
         let Some(sent) = self.splice_sent(id, answers.reversed()) else { return };

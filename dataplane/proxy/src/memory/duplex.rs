@@ -7,13 +7,13 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use crate::stream::{Stream, StreamError};
+use crate::stream::{Ends, Stream, StreamError};
 
 /// Two ends; each takes up to `window` unread bytes from the other.
 #[must_use]
 pub fn duplex(window: usize) -> (MemoryStream, MemoryStream) {
     let link = Rc::new(RefCell::new(Link { window, ends: [End::default(), End::default()] }));
-    (MemoryStream { link: link.clone(), end: 0 }, MemoryStream { link, end: 1 })
+    (MemoryStream { link: link.clone(), end: 0, between: None }, MemoryStream { link, end: 1, between: None })
 }
 
 struct Link {
@@ -48,6 +48,7 @@ impl End {
 pub struct MemoryStream {
     link: Rc<RefCell<Link>>,
     end: usize,
+    between: Option<Ends>,
 }
 
 impl MemoryStream {
@@ -57,6 +58,11 @@ impl MemoryStream {
             end.failure.get_or_insert(error);
             end.wake();
         }
+    }
+
+    /// Says between which addresses it is.
+    pub fn set_ends(&mut self, ends: Ends) {
+        self.between = Some(ends);
     }
 
     /// Bytes that wait to be read at this end.
@@ -153,6 +159,10 @@ impl Stream for MemoryStream {
 
     fn poll_failed(&mut self, cx: &mut Context<'_>) -> Poll<StreamError> {
         self.poll_with(cx, |own, _, _| own.failure.map_or(Poll::Pending, Poll::Ready))
+    }
+
+    fn ends(&self) -> Option<Ends> {
+        self.between
     }
 
     fn unacknowledged(&self) -> usize {

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConnection, Connection, ProtocolVersion, ServerConnection};
 
-use crate::stream::{Chunk, Stream, StreamError};
+use crate::stream::{Chunk, Ends, Stream, StreamError};
 
 /// What went wrong with TLS itself, not with the stream below.
 #[derive(Clone, Debug, PartialEq)]
@@ -402,6 +402,11 @@ impl<S: Stream> Stream for TlsStream<S> {
 
     fn unacknowledged(&self) -> usize {
         self.io.unacknowledged()
+    }
+
+    /// Those of the connection below. It has no handle: packets that passed it by would pass TLS by.
+    fn ends(&self) -> Option<Ends> {
+        self.io.ends()
     }
 
     fn abort(&mut self) {

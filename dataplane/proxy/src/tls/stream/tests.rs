@@ -9,7 +9,7 @@ use rustls::{AlertDescription, CertificateError, Error, SupportedProtocolVersion
 use super::{Fault, HandshakeError, TlsStream, Truncation};
 use crate::host::Host;
 use crate::memory::{MemoryStream, World, duplex};
-use crate::stream::{Stream, StreamError};
+use crate::stream::{Ends, Stream, StreamError};
 use crate::tls::testing::{Authority, WINDOW, client, client_config, server, wire};
 
 async fn read_all(stream: &mut TlsStream<MemoryStream>) -> (Vec<u8>, Option<StreamError>) {
@@ -84,6 +84,17 @@ fn pair(world: &mut World, root: &Authority) -> (TlsStream<MemoryStream>, TlsStr
     let ends = (near.take(), far.take());
     let (Some(Ok(near)), Some(Ok(far))) = ends else { panic!("they know each other") };
     (near, far)
+}
+
+#[test]
+fn it_is_between_the_ends_of_what_is_below() {
+    let root = Authority::new("root");
+    let (mut below, _peer) = duplex(WINDOW);
+    let ends = Ends { local: ([192, 168, 1, 5], 40_000).into(), peer: ([10, 0, 0, 9], 21).into() };
+    below.set_ends(ends);
+    let tls = TlsStream::client(below, client(client_config(&[&root], &[&TLS13], &[]), "a.example"));
+    assert_eq!(tls.ends(), Some(ends));
+    assert_eq!(tls.handle(), None, "nothing may pass it by");
 }
 
 #[test]
