@@ -54,11 +54,11 @@ fn icap_with_fixed_seeds() {
         for _ in 0..next(&mut state) % 8 {
             said.extend_from_slice(SCANNER[(next(&mut state) % 9) as usize]);
         }
-        if !said.is_empty() && next(&mut state) % 3 == 0 {
+        if !said.is_empty() && next(&mut state).is_multiple_of(3) {
             let at = (next(&mut state) % said.len() as u64) as usize;
             said[at] = next(&mut state) as u8;
         }
         proxy::icap::fuzz::heads(&said);
-        proxy::icap::fuzz::scanned(&said, (next(&mut state) % 40) as usize + 1, next(&mut state) % 2 == 0);
+        proxy::icap::fuzz::scanned(&said, (next(&mut state) % 40) as usize + 1, next(&mut state).is_multiple_of(2));
     }
 }
