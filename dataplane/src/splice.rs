@@ -20,8 +20,8 @@
 //! what lies outside of the windows moves nothing here, so nobody from outside can prolong, end or miscount a session.
 //! A released session is never forgotten while its ends go on: when it has to end both are reset, by exact numbers.
 //!
-//! The parts: [`begin`] of a handshake's, [`handover`] of two connections' release, [`tails`] they leave; [`errors`] about packets
-//! that passed; [`end`].
+//! The parts: `begin` of a handshake's, `handover` of two connections' release, `tails` they leave; `errors` about packets
+//! that passed; `end`.
 
 mod begin;
 mod end;

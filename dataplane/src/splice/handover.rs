@@ -3,7 +3,7 @@
 //! What must hold: a byte is delivered by who acknowledged it. So there is no moment at which both connections must be empty,
 //! only one at which nothing waits *between* them: all that one received was written to the other and sent once. From then
 //! on new packets pass, and each connection stays for what it is not acknowledged yet, or owes an acknowledgment for
-//! ([`tails`](super::tails)). Nothing is held back meanwhile, and nobody notices.
+//! (`tails`). Nothing is held back meanwhile, and nobody notices.
 //!
 //! Where the two ends did not agree on the same with us, numbers, windows and clocks change on the way ([`tcp::Shift`]);
 //! what cannot be changed keeps the session terminated (`release_mismatch`).

@@ -434,7 +434,7 @@ fn within(scene: &Scene, encryption: Encryption, http2: bool, at_server: &[&str]
     let module = Module { service: "inner".into(), settings: ModuleSettings::Http(Arc::new(http)) };
     world.host().add_module(module);
     let stack = Some(Stack { service: "inner".into(), alpn: None });
-    let mut settings = Settings { stack, encryption, ..scene.settings() };
+    let mut settings = Settings { encryption, stack, ..scene.settings() };
     let leaf = scene.good();
     if encryption == Encryption::ClientOnly {
         let certificate = certificates::read(&leaf.pem, &leaf.key_pem).expect("they belong together");
