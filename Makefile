@@ -47,5 +47,10 @@ check: ## formatting, lints and documentation, all without a warning
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
-bench: ## limpid-bench; say what to run by ARGS="..."
+bench: ## a table of all goals, measured now; or one thing by ARGS="run connect"
+ifdef ARGS
 	cargo run --release -p bench --bin limpid-bench -- $(ARGS)
+else
+	cargo build --release -p bench -p dataplane
+	LIMPID_BIN=$(abspath $(or $(CARGO_TARGET_DIR),target)/release/limpid) BENCH=$(abspath $(or $(CARGO_TARGET_DIR),target)/release/limpid-bench) bench/table --veth
+endif

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::scenario::{Scenario, Settings};
+use crate::scenario::{Mode, Scenario, Settings};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -41,15 +41,15 @@ enum Command {
         /// How long to measure.
         #[arg(long, default_value_t = 5.0)]
         seconds: f64,
-        /// Entries of the table (lookup), rules (classify), connections at a time (connect, bulk).
+        /// Entries of the table (lookup), rules (classify), connections at a time (connect, bulk, http), flows (forward), sessions (idle).
         #[arg(long)]
         flows: Option<usize>,
         /// Payload bytes: of request and reply (connect), of a segment (bulk).
         #[arg(long)]
         size: Option<usize>,
-        /// Keeps sessions of the plug terminated (connect, bulk) that it would leave to their ends.
-        #[arg(long)]
-        terminated: bool,
+        /// What the gateway does (connect, bulk, forward, idle).
+        #[arg(long, value_enum, default_value_t = Mode::Released)]
+        mode: Mode,
     },
     /// Says what scenarios there are.
     List,
@@ -64,8 +64,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Run { scenario, json, seconds, flows, size, terminated } => {
-            run(&scenario, json, &Settings { seconds, flows, size, terminated, quiet: json })
+        Command::Run { scenario, json, seconds, flows, size, mode } => {
+            run(&scenario, json, &Settings { seconds, flows, size, mode, quiet: json })
         }
         Command::List => {
             print(&scenario::list());

@@ -20,6 +20,8 @@ pub(crate) fn histogram() -> Histogram<u64> {
 pub(crate) enum Rate {
     /// Look-ups, decisions, requests.
     Operations(f64),
+    /// Packets.
+    Packets(f64),
     /// Whole connections.
     Connections(f64),
     /// Payload.
@@ -30,6 +32,7 @@ impl Rate {
     fn key(self) -> (&'static str, f64) {
         match self {
             Rate::Operations(rate) => ("ops_per_s", rate),
+            Rate::Packets(rate) => ("mpps", rate / 1e6),
             Rate::Connections(rate) => ("conn_per_s", rate),
             Rate::Bits(rate) => ("gbit_per_s", rate / 1e9),
         }
@@ -38,6 +41,7 @@ impl Rate {
     fn words(self) -> String {
         match self {
             Rate::Operations(rate) => format!("{:.3} M operations/s", rate / 1e6),
+            Rate::Packets(rate) => format!("{:.3} Mpps", rate / 1e6),
             Rate::Connections(rate) => format!("{rate:.0} connections/s"),
             Rate::Bits(rate) => format!("{:.2} Gbit/s", rate / 1e9),
         }
@@ -101,6 +105,7 @@ impl Report {
         if let Some(peer) = &self.peer {
             let value = match self.rate {
                 Rate::Bits(_) => peer.rate / 1e9,
+                Rate::Packets(_) => peer.rate / 1e6,
                 Rate::Operations(_) | Rate::Connections(_) => peer.rate,
             };
             line["peer"] = json!({ "name": peer.name, "value": value });
@@ -131,6 +136,7 @@ impl fmt::Display for Report {
             let (_, ours) = self.rate.key();
             let peer_rate = match self.rate {
                 Rate::Bits(_) => peer.rate / 1e9,
+                Rate::Packets(_) => peer.rate / 1e6,
                 Rate::Operations(_) | Rate::Connections(_) => peer.rate,
             };
             writeln!(f, "  {:<28} {:.3} of {}", "in the same run", ours / peer_rate, peer.name)?;

@@ -4,7 +4,9 @@ mod bulk;
 mod classify;
 mod connect;
 mod ends;
+mod forward;
 mod http;
+mod idle;
 mod lookup;
 mod rig;
 mod sets;
@@ -15,6 +17,48 @@ use std::time::Duration;
 use crate::report::Report;
 use crate::stopwatch::Stopwatch;
 
+/// What the gateway does with what comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Mode {
+    /// A plug leaves sessions to their two ends as soon as it may, which is what it does if nothing else is configured.
+    Released,
+    /// A plug stays in between to the end (`release: never`).
+    Terminated,
+    /// The HTTP proxy.
+    Http,
+    /// The rules let it through, and no proxy is asked.
+    Forwarded,
+}
+
+impl Mode {
+    /// The service of that kind.
+    fn service(self) -> Result<&'static str, String> {
+        match self {
+            Mode::Released => Ok(rig::PLUG),
+            Mode::Terminated => Ok(rig::TERMINATED),
+            Mode::Http => Ok(rig::HTTP),
+            Mode::Forwarded => Err("what is forwarded has no service: only `forward` has that mode".to_owned()),
+        }
+    }
+
+    /// The plug of that kind.
+    fn plug(self) -> Result<&'static str, String> {
+        match self {
+            Mode::Http => Err("that is measured with a plug: released or terminated".to_owned()),
+            other => other.service(),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Released => "released",
+            Mode::Terminated => "terminated",
+            Mode::Http => "http",
+            Mode::Forwarded => "forwarded",
+        }
+    }
+}
+
 /// What is set on the command line.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
@@ -24,8 +68,8 @@ pub(crate) struct Settings {
     pub(crate) flows: Option<usize>,
     /// Payload bytes.
     pub(crate) size: Option<usize>,
-    /// Sessions of the plug stay terminated.
-    pub(crate) terminated: bool,
+    /// Whether the gateway stays between the ends.
+    pub(crate) mode: Mode,
     /// No line a second.
     pub(crate) quiet: bool,
 }
@@ -37,7 +81,7 @@ pub(crate) struct Scenario {
     run: fn(&Settings) -> Result<Report, String>,
 }
 
-const SCENARIOS: [Scenario; 6] = [
+const SCENARIOS: [Scenario; 8] = [
     Scenario {
         name: "lookup",
         what: "look-ups in the tproxy table, half of them in vain; against hashbrown",
@@ -60,6 +104,8 @@ const SCENARIOS: [Scenario; 6] = [
         what: "requests through the http proxy: kept connections, one each, in TLS; beside HAProxy",
         run: http::run,
     },
+    Scenario { name: "forward", what: "64-byte packets that no proxy reads, in memory", run: forward::run },
+    Scenario { name: "idle", what: "memory of sessions that have nothing to say", run: idle::run },
 ];
 
 impl Scenario {

@@ -11,7 +11,7 @@ use serde_json::json;
 use tcp::{Config, Connection, State};
 
 use super::ends::{Arrived, End, Servers, Tuple, opening};
-use super::rig::{Rig, plug};
+use super::rig::Rig;
 use super::{Progress, Settings};
 use crate::machine;
 use crate::report::{Rate, Report};
@@ -31,7 +31,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
     let count = settings.flows.unwrap_or(CONNECTIONS);
     let mtu = settings.size.unwrap_or(MTU);
     let mtu = u16::try_from(mtu).map_err(|_| format!("--size {mtu}: an IP packet has at most 65535 bytes"))?;
-    let mut rig = Rig::with(plug(settings), mtu)?;
+    let mut rig = Rig::with(settings.mode.plug()?, mtu)?;
     let config = Config { mss_max: mtu - 40, ..Config::default() };
     let mut servers = Servers::new(End::new(1, &rig.ends), config.clone());
     let mut clients = Clients::new(&rig, count, &config);
@@ -51,7 +51,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
     let busy = rig.busy_ns as f64 / 1e9;
     let params = [
         ("connections", json!(count)),
-        ("terminated", json!(settings.terminated)),
+        ("mode", json!(settings.mode.name())),
         ("mtu", json!(mtu)),
         ("gigabytes", json!((received as f64 / 1e7).round() / 100.0)),
     ];

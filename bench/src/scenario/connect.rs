@@ -12,7 +12,7 @@ use serde_json::json;
 use tcp::{Config, Connection, Instant, State};
 
 use super::ends::{Arrived, End, Servers, Tuple, opening};
-use super::rig::{Rig, plug};
+use super::rig::Rig;
 use super::{Progress, Settings};
 use crate::machine;
 use crate::report::{Rate, Report};
@@ -28,7 +28,7 @@ const WARM_UP: u64 = 2_000;
 
 pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
     let (count, size) = (settings.flows.unwrap_or(CLIENTS), settings.size.unwrap_or(SIZE));
-    let mut rig = Rig::with(plug(settings), 1500)?;
+    let mut rig = Rig::with(settings.mode.plug()?, 1500)?;
     let mut servers = Servers::new(End::new(1, &rig.ends), config());
     let mut clients = Clients::new(End::new(0, &rig.ends), count, size);
     while clients.done < WARM_UP {
@@ -46,7 +46,7 @@ pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
     let busy = rig.busy_ns as f64 / 1e9;
     let params = [
         ("connections_at_a_time", json!(count)),
-        ("terminated", json!(settings.terminated)),
+        ("mode", json!(settings.mode.name())),
         ("request_and_reply_bytes", json!(size)),
         ("connections", json!(done)),
         ("flows_held", json!(rig.flows())),

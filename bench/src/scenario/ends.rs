@@ -67,8 +67,26 @@ impl End {
         }
     }
 
+    /// The next segment that a connection has to say, as a frame that is not sent.
+    pub(crate) fn encode(
+        &mut self,
+        now: Instant,
+        tuple: &Tuple,
+        connection: &mut Connection<Bytes>,
+    ) -> Option<Vec<u8>> {
+        self.chunks.clear();
+        let header = connection.poll_transmit(now, usize::from(connection.mss()), &mut self.chunks)?;
+        self.frame(tuple, &header)
+    }
+
     fn send(&self, tuple: &Tuple, header: &Header) {
-        let (IpAddr::V4(source), IpAddr::V4(destination)) = (tuple.0.ip(), tuple.1.ip()) else { return };
+        if let Some(frame) = self.frame(tuple, header) {
+            self.ends.inject(PortId(u16::from(self.port)), frame);
+        }
+    }
+
+    fn frame(&self, tuple: &Tuple, header: &Header) -> Option<Vec<u8>> {
+        let (IpAddr::V4(source), IpAddr::V4(destination)) = (tuple.0.ip(), tuple.1.ip()) else { return None };
         let payload: usize = self.chunks.iter().map(Bytes::len).sum();
         let length = header.len() + payload;
         let mut frame = Vec::with_capacity(34 + length);
@@ -89,7 +107,7 @@ impl End {
         let pseudo = checksum::pseudo_header(source.into(), destination.into(), TCP, length as u32);
         let sum = checksum::finish(checksum::sum(&frame[34..], pseudo));
         frame[50..52].copy_from_slice(&sum.to_be_bytes());
-        self.ends.inject(PortId(u16::from(self.port)), frame);
+        Some(frame)
     }
 
     /// ARP: every address of the network is ours, but the gateway's.
@@ -170,6 +188,16 @@ impl Servers {
             }
         }
         self.timeouts(now);
+    }
+
+    /// Lets go of all connections without a word.
+    pub(crate) fn forget(&mut self) {
+        self.connections.clear();
+    }
+
+    /// Takes all that has come in and answers nothing but questions for Ethernet addresses.
+    pub(crate) fn ignore(&mut self) {
+        while self.end.receive().is_some() {}
     }
 
     /// Deadlines; few connections are open at a time, so all are looked at.

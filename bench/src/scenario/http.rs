@@ -22,7 +22,7 @@ use self::channel::Channel;
 use self::clients::{Clients, Plan};
 use self::keys::Keys;
 use super::ends::{End, Servers, Tuple};
-use super::rig::Rig;
+use super::rig::{self, Rig};
 use super::{Progress, Settings};
 use crate::machine;
 use crate::report::{Peer, Rate, Report};
@@ -38,8 +38,6 @@ const STEP: Duration = Duration::from_millis(1);
 /// Requests before measuring begins.
 const WARM_UP: u64 = 2_000;
 
-const PLAIN: &str = "anything: { proxy: http, accept: mirror }";
-
 /// What one way of asking costs.
 struct Cost {
     requests: f64,
@@ -50,8 +48,8 @@ struct Cost {
 pub(crate) fn run(settings: &Settings) -> Result<Report, String> {
     let keys = Keys::new()?;
     let part = Settings { seconds: settings.seconds / 3.0, ..*settings };
-    let (kept, rig) = measure(&part, PLAIN, None, KEPT)?;
-    let (closed, _) = measure(&part, PLAIN, None, 1)?;
+    let (kept, rig) = measure(&part, rig::HTTP, None, KEPT)?;
+    let (closed, _) = measure(&part, rig::HTTP, None, 1)?;
     let (bumped, _) = measure(&part, &keys.service(), Some(&keys), KEPT)?;
     let (shaken, _) = measure(&part, &keys.service(), Some(&keys), 1)?;
     let mut params: std::collections::BTreeMap<&'static str, Value> = [

@@ -49,10 +49,24 @@ rules: |
   COMMIT
 "#;
 
-/// A plug as the settings want it.
-pub(crate) fn plug(settings: &super::Settings) -> &'static str {
-    if settings.terminated { "anything: { proxy: plug, accept: mirror, release: never }" } else { PLUG }
-}
+/// The same plug, which stays in between to the end.
+pub(crate) const TERMINATED: &str = "anything: { proxy: plug, accept: mirror, release: never }";
+/// The HTTP proxy, with nothing refused and nothing rewritten but what it always writes anew.
+pub(crate) const HTTP: &str = "anything: { proxy: http, accept: mirror }";
+
+/// Everything that comes in on port 0 is forwarded.
+const FORWARDED: &str = r#"
+interfaces:
+  clients: { port: "net_null0", addresses: [10.1.0.1/16] }
+  servers: { port: "net_null1", addresses: [10.2.0.1/16] }
+rules: |
+  *filter
+  :INPUT DROP
+  :FORWARD DROP
+  :OUTPUT ACCEPT
+  -A FORWARD -i clients -o servers -j ACCEPT
+  COMMIT
+"#;
 
 /// Frames of packet memory.
 const FRAMES: usize = 262_144;
@@ -61,7 +75,7 @@ const CAPACITY: Capacity = Capacity { flows: 1 << 20, sessions: 1 << 19, half_op
 /// Turns in a round, at most; a round is over when a turn finds nothing.
 const TURNS: usize = 10_000;
 /// Counters that are not drops.
-const NOT_DROPS: [&str; 16] = [
+const NOT_DROPS: [&str; 19] = [
     "rx_packets",
     "rx_bytes",
     "tx_packets",
@@ -75,6 +89,9 @@ const NOT_DROPS: [&str; 16] = [
     "released",
     "sessions_released",
     "http_requests",
+    "http_requests_passed",
+    "http_responses",
+    "http_server_reused",
     "tls_handshakes_client",
     "tls_bumped",
     "tls_handshakes_server",
@@ -98,7 +115,16 @@ pub(crate) struct Rig {
 impl Rig {
     /// A gateway with nothing to do yet, its ports taking IP packets of up to `mtu` bytes.
     pub(crate) fn with(service: &str, mtu: u16) -> Result<Self, String> {
-        let yaml = YAML.replace(PLUG, service);
+        Self::configured(&YAML.replace(PLUG, service), CAPACITY, mtu)
+    }
+
+    /// A gateway that forwards from port 0 to port 1.
+    pub(crate) fn forwarding(mtu: u16) -> Result<Self, String> {
+        // Two entries a flow: room for a million.
+        Self::configured(FORWARDED, Capacity { flows: 1 << 22, ..CAPACITY }, mtu)
+    }
+
+    fn configured(yaml: &str, limits: Capacity, mtu: u16) -> Result<Self, String> {
         // Services may name files, which only a configuration that is one itself may.
         let directory = tempfile::tempdir().map_err(|error| format!("a place for the configuration: {error}"))?;
         let file = directory.path().join("bench.yaml");
@@ -117,7 +143,7 @@ impl Rig {
         let (to_core, mailbox) = crossbeam_channel::bounded(16);
         let (control, letters) = crossbeam_channel::bounded(65_536);
         let (table, _writer) = tproxy::table(1_024, 1);
-        let options = Options { core: 0, seed: 1, limits: CAPACITY };
+        let options = Options { core: 0, seed: 1, limits };
         let now = Instant::from_micros(1_000_000);
         let mut worker = Worker::new(&options, now, nic, &[PortId(0), PortId(1)], policy, table, mailbox, control);
         // Certificates are judged by the wall's clock.
@@ -152,6 +178,11 @@ impl Rig {
     /// Entries of the flow table.
     pub(crate) fn flows(&self) -> usize {
         self.worker.audit().flows
+    }
+
+    /// A counter of the worker's.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        self.worker.counters().iter().find(|counter| counter.name == name).map_or(0, |counter| counter.value)
     }
 
     /// What was dropped, by name.
