@@ -378,10 +378,18 @@ fn http_table_is_seen_by_servers_as_it_says() {
         web.wait_for(server, &format!("{} {port} {mark}", family.client()));
         let seen = between_marks(&web.log(server), &format!("{} {port} ", family.client()));
         let mut differ = Vec::new();
+        let mut owed: Option<&[String]> = None;
         for (case, seen) in cases.iter().zip(&seen) {
             // Where a body turns out faulty on the way, the server has seen the beginning of one request at most.
-            // nginx says nothing of one whose body is cut off by a reset.
+            // nginx says nothing of one whose body is cut off by a reset; Apache may say it after the next mark.
+            let seen = match owed.take() {
+                Some(late) if case.sees.as_deref() != Some(seen) => seen.strip_prefix(late).unwrap_or(seen),
+                _ => seen,
+            };
             let cut_off = case.name == "a body cut off" && seen.is_empty();
+            if cut_off {
+                owed = case.sees.as_deref();
+            }
             let fine = match &case.sees {
                 Some(sees) => *seen == *sees || cut_off,
                 None => seen.len() <= 1,
